@@ -1,0 +1,59 @@
+package payment
+
+import "time"
+
+// Receipt is the buffer's answer to a request that it keeps.
+type Receipt struct {
+	// First is the request that holds the identity: the one given, or the earlier
+	// one that it repeats.
+	First Request
+	// Duplicate tells that First was there before.
+	Duplicate bool
+}
+
+// Delivery is one message that the buffer hands to a processor. It comes again
+// until Ack was called.
+type Delivery struct {
+	Request Request
+	// Conflict marks a request that was answered 409: it is recorded, never paid.
+	Conflict bool
+	// Poison is why the message could not be read, nil if it could; then only
+	// Subject and Raw are set.
+	Poison  error
+	Subject string
+	Raw     []byte
+	Ack     func() error
+}
+
+// DeadLetter is a message that nobody can read, kept whole for a human.
+type DeadLetter struct {
+	Subject string
+	Raw     []byte
+	Reason  string
+}
+
+// Claimed is the ledger's answer to a batch of claims: Works are the payments
+// that are ours to pay, the rest existed before.
+type Claimed struct {
+	Works      []Work
+	Duplicates int
+	Conflicts  int
+}
+
+// APIKey is what we know of a tenant's key. The secret itself is kept nowhere.
+type APIKey struct {
+	ID        string // the public part
+	Tenant    TenantID
+	Hash      [32]byte // keyed hash of the secret
+	Label     string
+	CreatedAt time.Time
+	ExpiresAt time.Time // zero: never; also the end of the overlap after a rotation
+	RevokedAt time.Time // zero: not revoked
+}
+
+// Tenant is a client organisation.
+type Tenant struct {
+	ID        TenantID
+	Name      string
+	CreatedAt time.Time
+}

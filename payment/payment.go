@@ -1,0 +1,78 @@
+package payment
+
+import "time"
+
+// Payment is what we do about one request: the request itself and how far it
+// has come.
+type Payment struct {
+	Request
+
+	State   State
+	Version int64 // the fence: grows with every write; 0 while queued
+
+	PayerReference string  // the payer's id of the charge, "" before it gave one
+	Failure        Failure // why, if State is Failed or Parked
+	Attempts       int     // how often the payer was called to charge
+
+	NextAt    time.Time // when the payment must be looked at again; zero if final or parked
+	UpdatedAt time.Time
+}
+
+// Failure is why a payment failed or was parked. Both are safe to show to the
+// tenant. Code is the payer's decline code or one of ours.
+type Failure struct {
+	Code    string
+	Message string
+}
+
+// Queue gives the payment that a request is before anybody has claimed it.
+func Queue(request Request) Payment {
+	return Payment{Request: request, State: Queued, UpdatedAt: request.AcceptedAt}
+}
+
+// Work is a payment that one worker holds the lease of, with what it must know
+// to take the next step. Times are the database's clock.
+type Work struct {
+	Payment
+
+	// Attempt counts the calls that charge, this one included if State is Paying.
+	Attempt int
+	// FirstAttemptAt starts the payer's key window; LastAttemptAt its visibility
+	// delay. Both are zero if the payer was never called.
+	FirstAttemptAt time.Time
+	LastAttemptAt  time.Time
+	// Lookups counts the look-ups since the last call that charges.
+	Lookups int
+	// LeasedAt is when the lease began.
+	LeasedAt time.Time
+}
+
+// Outcome is what a worker found out about the Work it holds. It is written only
+// if the row still has Version, the fence.
+type Outcome struct {
+	ID      ID
+	Version int64 // of the Work this is about
+	From    State // of the Work
+	To      State // may equal From: nothing new, ask again after NextIn
+
+	NextIn time.Duration // from the write, by the database's clock; ignored if To is final or Parked
+	Answer Answer        // what the payer said
+	Failure
+}
+
+// Event is one change of a payment, as its tenant sees it.
+type Event struct {
+	Sequence  int64 // grows per installation; not gapless
+	PaymentID ID
+	Tenant    TenantID
+	Version   int64 // of the payment after the change
+	Type      string
+	State     State
+	At        time.Time
+}
+
+// EventType names the event of a payment that has come to a state.
+func EventType(state State) string { return "payment." + string(state) }
+
+// EventConflict is the event of another body for an order number that exists.
+const EventConflict = "payment.conflict"
