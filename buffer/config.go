@@ -1,0 +1,58 @@
+package buffer
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// Config sets a buffer up. The zero value of each field but the connection's is
+// a working default.
+type Config struct {
+	// URL of the NATS servers, comma separated; or InProcess, a server embedded in
+	// this process. Exactly one is given.
+	URL       string
+	InProcess nats.InProcessConnProvider
+
+	Shards      int           // streams to spread payments over; default 1
+	Replicas    int           // copies of each stream; default 1
+	DedupWindow time.Duration // how long the stream knows a repetition; default 2 min
+	AckWait     time.Duration // after which an unacknowledged payment comes again; default 30 s
+
+	StreamBytesMax int64 // per stream; default 4 GiB
+	InFlightMax    int   // requests waiting for the stream at once; default 4096
+	// PutTimeout is how long a request waits for the stream's word before the
+	// client is told to send it again; default 5 s.
+	PutTimeout time.Duration
+
+	Logger *slog.Logger
+}
+
+const (
+	messageBytesMax = 128 << 10 // a 64 KiB request with every character escaped
+	ackPendingMax   = 20_000    // payments handed out and not yet claimed, per stream
+	connectTimeout  = 10 * time.Second
+	requestTimeout  = 5 * time.Second // one call of the JetStream API
+)
+
+func (c Config) withDefaults() Config {
+	setDefault(&c.Shards, 1)
+	setDefault(&c.Replicas, 1)
+	setDefault(&c.DedupWindow, 2*time.Minute)
+	setDefault(&c.AckWait, 30*time.Second)
+	setDefault(&c.StreamBytesMax, 4<<30)
+	setDefault(&c.InFlightMax, 4096)
+	setDefault(&c.PutTimeout, 5*time.Second)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}

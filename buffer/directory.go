@@ -1,0 +1,262 @@
+package buffer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/paybuf/paybuf/payment"
+)
+
+const (
+	directoryBucket   = "PAYBUF_DIRECTORY"
+	apiKeyPrefix      = "key."
+	idKeyName         = "meta.id_key"
+	directoryBytesMax = 64 << 20
+	watchAgainAfter   = time.Second
+)
+
+// Directory keeps the API keys where intake finds them without a database: in a
+// JetStream KV bucket, copied into this process's memory by a watch. Postgres
+// has the truth; whoever changes it there calls Replace.
+type Directory struct {
+	kv    jetstream.KeyValue
+	log   *slog.Logger
+	ready atomic.Bool
+
+	mu   sync.RWMutex
+	keys map[string]payment.APIKey
+}
+
+// wireAPIKey is a key as it lies in the bucket. No secret can be had from it.
+type wireAPIKey struct {
+	Tenant    payment.TenantID `json:"tenant"`
+	Hash      []byte           `json:"hash"`
+	Label     string           `json:"label,omitzero"`
+	CreatedAt int64            `json:"created_at_ms"`
+	ExpiresAt int64            `json:"expires_at_ms,omitzero"`
+	RevokedAt int64            `json:"revoked_at_ms,omitzero"`
+}
+
+func openDirectory(ctx context.Context, js jetstream.JetStream, cfg Config) (*Directory, error) {
+	kv, err := js.KeyValue(ctx, directoryBucket)
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		kv, err = js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
+			Bucket:      directoryBucket,
+			Description: "API keys, hashed, for intake",
+			Storage:     jetstream.FileStorage,
+			Replicas:    cfg.Replicas,
+			MaxBytes:    directoryBytesMax,
+		})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("bucket %s: %w", directoryBucket, err)
+	}
+	return &Directory{kv: kv, log: cfg.Logger, keys: map[string]payment.APIKey{}}, nil
+}
+
+// Key gives what is known of an API key.
+func (d *Directory) Key(id string) (payment.APIKey, bool) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	key, known := d.keys[id]
+	return key, known
+}
+
+// Ready tells that the bucket was read once. Before that an unknown key proves
+// nothing.
+func (d *Directory) Ready() bool { return d.ready.Load() }
+
+// CheckIDKey refuses an id key other than the one that this installation began
+// with: every order number would get a new payment id.
+func (d *Directory) CheckIDKey(ctx context.Context, key payment.IDKey) error {
+	_, err := d.kv.Create(ctx, idKeyName, []byte(key.Check()))
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(err, jetstream.ErrKeyExists) {
+		return fmt.Errorf("id key check: %w", err)
+	}
+	entry, err := d.kv.Get(ctx, idKeyName)
+	if err != nil {
+		return fmt.Errorf("id key check: %w", err)
+	}
+	if string(entry.Value()) != key.Check() {
+		return &payment.Error{
+			Code:   payment.CodeConfig,
+			Detail: "the id key is not the one this installation was started with; give every process the first one",
+		}
+	}
+	return nil
+}
+
+// Replace makes the bucket hold exactly these keys. It is idempotent, so it also
+// repairs a change whose second half was lost with its process.
+func (d *Directory) Replace(ctx context.Context, keys []payment.APIKey) error {
+	stale, err := d.stored(ctx)
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		name := apiKeyPrefix + key.ID
+		data, err := encodeAPIKey(key)
+		if err != nil {
+			return err
+		}
+		current, present := stale[name]
+		delete(stale, name)
+		if present && string(current) == string(data) {
+			continue
+		}
+		if _, err := d.kv.Put(ctx, name, data); err != nil {
+			return fmt.Errorf("store key %s: %w", key.ID, err)
+		}
+	}
+	for name := range stale {
+		if err := d.kv.Delete(ctx, name); err != nil {
+			return fmt.Errorf("delete %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (d *Directory) stored(ctx context.Context) (map[string][]byte, error) {
+	watch, err := d.kv.Watch(ctx, apiKeyPrefix+"*", jetstream.IgnoreDeletes())
+	if err != nil {
+		return nil, fmt.Errorf("read bucket %s: %w", directoryBucket, err)
+	}
+	defer func() { _ = watch.Stop() }()
+	stored := map[string][]byte{}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("read bucket %s: %w", directoryBucket, context.Cause(ctx))
+		case entry, open := <-watch.Updates():
+			if !open {
+				return nil, fmt.Errorf("read bucket %s: the watch ended", directoryBucket)
+			}
+			if entry == nil { // all that was there has come
+				return stored, nil
+			}
+			stored[entry.Key()] = entry.Value()
+		}
+	}
+}
+
+// run copies the bucket into memory and keeps following it until ctx ends. What
+// is in memory serves on while NATS is away.
+func (d *Directory) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		if err := d.follow(ctx); err != nil && ctx.Err() == nil {
+			d.log.Warn("API keys are not up to date", slog.Any("error", err))
+			pause(ctx, watchAgainAfter)
+		}
+	}
+}
+
+func (d *Directory) follow(ctx context.Context) error {
+	watch, err := d.kv.Watch(ctx, apiKeyPrefix+"*")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = watch.Stop() }()
+	keys := map[string]payment.APIKey{}
+	loaded := false
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case entry, open := <-watch.Updates():
+			switch {
+			case !open:
+				return errors.New("the watch ended")
+			case entry == nil:
+				loaded = true
+			default:
+				d.apply(keys, entry)
+			}
+			if loaded {
+				d.publish(keys)
+			}
+		}
+	}
+}
+
+func (d *Directory) publish(keys map[string]payment.APIKey) {
+	d.mu.Lock()
+	d.keys = maps.Clone(keys)
+	d.mu.Unlock()
+	d.ready.Store(true)
+}
+
+func (d *Directory) apply(keys map[string]payment.APIKey, entry jetstream.KeyValueEntry) {
+	id := strings.TrimPrefix(entry.Key(), apiKeyPrefix)
+	if entry.Operation() != jetstream.KeyValuePut {
+		delete(keys, id)
+		return
+	}
+	key, err := decodeAPIKey(id, entry.Value())
+	if err != nil {
+		delete(keys, id) // a key that cannot be read opens nothing
+		d.log.Warn("unreadable API key", slog.String("key_id", id), slog.Any("error", err))
+		return
+	}
+	keys[id] = key
+}
+
+func encodeAPIKey(key payment.APIKey) ([]byte, error) {
+	data, err := json.Marshal(wireAPIKey{
+		Tenant:    key.Tenant,
+		Hash:      key.Hash[:],
+		Label:     key.Label,
+		CreatedAt: milliseconds(key.CreatedAt),
+		ExpiresAt: milliseconds(key.ExpiresAt),
+		RevokedAt: milliseconds(key.RevokedAt),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("encode key %s: %w", key.ID, err)
+	}
+	return data, nil
+}
+
+func decodeAPIKey(id string, data []byte) (payment.APIKey, error) {
+	var wire wireAPIKey
+	if err := json.Unmarshal(data, &wire); err != nil {
+		return payment.APIKey{}, err
+	}
+	key := payment.APIKey{
+		ID:        id,
+		Tenant:    wire.Tenant,
+		Label:     wire.Label,
+		CreatedAt: fromMilliseconds(wire.CreatedAt),
+		ExpiresAt: fromMilliseconds(wire.ExpiresAt),
+		RevokedAt: fromMilliseconds(wire.RevokedAt),
+	}
+	if copy(key.Hash[:], wire.Hash) != len(key.Hash) {
+		return payment.APIKey{}, errors.New("hash is too short")
+	}
+	return key, nil
+}
+
+func milliseconds(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func fromMilliseconds(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}

@@ -1,0 +1,156 @@
+package buffer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/paybuf/paybuf/payment"
+)
+
+const (
+	streamPrefix    = "PAYBUF_"
+	intakePrefix    = "paybuf.intake."
+	conflictPrefix  = "paybuf.conflict."
+	consumerName    = "processor"
+	messageIDHeader = "Nats-Msg-Id"
+)
+
+// Shard is one stream and its consumer.
+type Shard struct {
+	cfg      Config
+	log      *slog.Logger
+	name     string
+	number   string
+	js       jetstream.JetStream
+	stream   jetstream.Stream
+	consumer jetstream.Consumer
+	gauge    gauge
+}
+
+func openShard(ctx context.Context, js jetstream.JetStream, number int, cfg Config) (*Shard, error) {
+	s := &Shard{cfg: cfg, js: js, number: strconv.Itoa(number)}
+	s.name = streamPrefix + s.number
+	s.log = cfg.Logger.With(slog.String("stream", s.name))
+	if err := s.ensureStream(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.ensureConsumer(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// ensureStream creates the stream at an installation's first start. A stream
+// that differs is somebody's decision or somebody's mistake; either way a human
+// must look, so it is an error that shows the difference.
+func (s *Shard) ensureStream(ctx context.Context) error {
+	want := s.streamConfig()
+	stream, err := s.js.Stream(ctx, s.name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		stream, err = s.js.CreateStream(ctx, want)
+	}
+	if err != nil {
+		return fmt.Errorf("stream %s: %w", s.name, err)
+	}
+	s.stream = stream
+	return driftError("stream "+s.name, streamDrift(want, stream.CachedInfo().Config))
+}
+
+func (s *Shard) ensureConsumer(ctx context.Context) error {
+	want := s.consumerConfig()
+	consumer, err := s.stream.Consumer(ctx, consumerName)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		consumer, err = s.stream.CreateConsumer(ctx, want)
+	}
+	if err != nil {
+		return fmt.Errorf("consumer %s of %s: %w", consumerName, s.name, err)
+	}
+	s.consumer = consumer
+	return driftError("consumer "+consumerName+" of "+s.name, consumerDrift(want, consumer.CachedInfo().Config))
+}
+
+// streamConfig holds the facts that the design rests on. Limits retention with a
+// janitor of our own, since a work queue forgets an acknowledged id on restart;
+// DiscardNew, since the default deletes the oldest unprocessed payment.
+func (s *Shard) streamConfig() jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:        s.name,
+		Description: "accepted payments that no processor has claimed yet",
+		Subjects:    []string{intakePrefix + s.number + ".*", conflictPrefix + s.number + ".*"},
+		Retention:   jetstream.LimitsPolicy,
+		Discard:     jetstream.DiscardNew,
+		Storage:     jetstream.FileStorage,
+		Replicas:    s.cfg.Replicas,
+		Duplicates:  s.cfg.DedupWindow,
+		MaxBytes:    s.cfg.StreamBytesMax,
+		MaxMsgSize:  messageBytesMax,
+		DenyDelete:  true,
+		AllowDirect: true,
+	}
+}
+
+// consumerConfig never gives a payment up: MaxDeliver would strand it, BackOff
+// would override AckWait.
+func (s *Shard) consumerConfig() jetstream.ConsumerConfig {
+	return jetstream.ConsumerConfig{
+		Durable:       consumerName,
+		AckPolicy:     jetstream.AckExplicitPolicy,
+		AckWait:       s.cfg.AckWait,
+		MaxDeliver:    -1,
+		MaxAckPending: ackPendingMax,
+	}
+}
+
+func streamDrift(want, have jetstream.StreamConfig) []string {
+	var drift []string
+	note := differ(&drift)
+	note("subjects", strings.Join(want.Subjects, " "), strings.Join(have.Subjects, " "))
+	note("retention", want.Retention, have.Retention)
+	note("discard", want.Discard, have.Discard)
+	note("storage", want.Storage, have.Storage)
+	note("replicas", want.Replicas, have.Replicas)
+	note("duplicate window", want.Duplicates, have.Duplicates)
+	note("max bytes", want.MaxBytes, have.MaxBytes)
+	note("max message size", want.MaxMsgSize, have.MaxMsgSize)
+	note("max age", want.MaxAge, have.MaxAge)
+	note("deny delete", want.DenyDelete, have.DenyDelete)
+	note("allow direct", want.AllowDirect, have.AllowDirect)
+	return drift
+}
+
+func consumerDrift(want, have jetstream.ConsumerConfig) []string {
+	var drift []string
+	note := differ(&drift)
+	note("ack policy", want.AckPolicy, have.AckPolicy)
+	note("ack wait", want.AckWait, have.AckWait)
+	note("max deliver", want.MaxDeliver, have.MaxDeliver)
+	note("max ack pending", want.MaxAckPending, have.MaxAckPending)
+	note("backoff steps", len(want.BackOff), len(have.BackOff))
+	note("filter", want.FilterSubject, have.FilterSubject)
+	return drift
+}
+
+func differ(drift *[]string) func(what string, want, have any) {
+	return func(what string, want, have any) {
+		if want != have {
+			*drift = append(*drift, fmt.Sprintf("%s is %v, should be %v", what, have, want))
+		}
+	}
+}
+
+func driftError(what string, drift []string) error {
+	if len(drift) == 0 {
+		return nil
+	}
+	return &payment.Error{
+		Code: payment.CodeConfig,
+		Detail: fmt.Sprintf("%s differs from this configuration (%s); change the configuration, or the server's with `nats`",
+			what, strings.Join(drift, "; ")),
+	}
+}

@@ -1,0 +1,64 @@
+package processor
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/paybuf/paybuf/payment"
+)
+
+// dueLoop takes over what waits in the ledger: retries, look-ups, and payments
+// whose worker is gone. It asks on a schedule, and at once when there was more
+// than it could take or when an outcome is due again immediately.
+func (p *Processor) dueLoop(ctx, calls context.Context) {
+	failures := 0
+	for ctx.Err() == nil {
+		limit := p.breaker.wait(ctx, batchMax)
+		taken := 0
+		if limit > 0 {
+			taken = p.due.take(ctx, limit)
+		}
+		if taken == 0 {
+			return
+		}
+		leaseEnds := time.Now().Add(p.cfg.Lease)
+		works, err := p.ledger.Lease(ctx, taken, p.cfg.Lease)
+		p.due.release(taken - len(works))
+		for _, work := range works {
+			p.start(calls, work, leaseEnds, p.due)
+		}
+		switch {
+		case err != nil && ctx.Err() == nil:
+			failures++
+			p.log.Warn("take over due payments", slog.Any("error", err))
+			pause(ctx, ledgerWait(failures))
+		case len(works) < taken:
+			failures = 0
+			p.sleepUntilDue(ctx)
+		}
+	}
+}
+
+func (p *Processor) sleepUntilDue(ctx context.Context) {
+	timer := time.NewTimer(p.cfg.DuePoll)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-p.wake:
+	case <-ctx.Done():
+	}
+}
+
+// wakeDue tells dueLoop that an outcome left work that is due at once.
+func (p *Processor) wakeDue(outcomes []payment.Outcome) {
+	for _, outcome := range outcomes {
+		if outcome.NextIn == 0 && !outcome.To.Final() && outcome.To != payment.Parked {
+			select {
+			case p.wake <- struct{}{}:
+			default:
+			}
+			return
+		}
+	}
+}

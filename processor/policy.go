@@ -1,0 +1,157 @@
+package processor
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/paybuf/paybuf/payment"
+)
+
+// Codes of a parked payment, next to the payer's own decline codes.
+const (
+	failureAmbiguous = "outcome_unknown"
+	failureExhausted = "retries_exhausted"
+)
+
+// policy decides what an answer of the payer means for a payment. It is the one
+// place where evidence becomes a state, and has no effects.
+type policy struct {
+	cfg    Config
+	traits payment.Traits
+	jitter func() float64 // 0 to 1
+}
+
+func newPolicy(cfg Config, traits payment.Traits) policy {
+	return policy{cfg: cfg, traits: traits, jitter: rand.Float64}
+}
+
+// decide gives the outcome of a step. Nothing but the payer's own word makes a
+// payment succeeded or failed.
+func (p policy) decide(work payment.Work, answer payment.Answer) payment.Outcome {
+	outcome := payment.Outcome{
+		ID: work.ID, Version: work.Version, From: work.State, Answer: answer, Failure: answer.Failure,
+	}
+	switch answer.Verdict {
+	case payment.VerdictCharged:
+		outcome.To = payment.Succeeded
+		outcome.Failure = payment.Failure{}
+	case payment.VerdictDeclined:
+		outcome.To = payment.Failed
+	case payment.VerdictPending:
+		outcome.To = payment.Pending
+		outcome.NextIn = max(answer.RetryAfter, p.cfg.PendingPoll)
+	case payment.VerdictNotCharged, payment.VerdictNotFound, payment.VerdictUnknown:
+		outcome = p.undecided(work, outcome)
+	}
+	if !outcome.To.Final() && age(work) > p.cfg.ParkAfter {
+		return park(outcome)
+	}
+	return outcome
+}
+
+// undecided is an answer that is not an end. After a charge attempt only a
+// certain "not charged" allows another; after a look-up only "not found".
+func (p policy) undecided(work payment.Work, outcome payment.Outcome) payment.Outcome {
+	answer := outcome.Answer
+	switch {
+	case work.State == payment.Paying && answer.Verdict == payment.VerdictNotCharged:
+		outcome.To = payment.Retrying
+		outcome.NextIn = max(answer.RetryAfter, p.backoff(work.Attempt))
+	case work.State == payment.Paying:
+		return p.ambiguous(work, outcome)
+	case answer.Verdict == payment.VerdictNotFound:
+		return p.notFound(work, outcome)
+	default: // the look-up itself failed: nothing learned
+		outcome.To = work.State
+		outcome.NextIn = max(answer.RetryAfter, p.backoff(work.Lookups+1))
+	}
+	return outcome
+}
+
+// ambiguous is a charge attempt whose answer proves nothing. A payer that can
+// neither be asked nor recognises a repetition leaves only a human.
+func (p policy) ambiguous(_ payment.Work, outcome payment.Outcome) payment.Outcome {
+	if !p.traits.CanLookup && p.traits.KeyWindow == 0 {
+		return park(outcome)
+	}
+	outcome.To = payment.Unknown
+	outcome.NextIn = p.backoff(1)
+	return outcome
+}
+
+// notFound is the payer's word that it knows no such charge. It counts once the
+// last attempt can no longer be under way or hidden, and allows another attempt
+// only while the payer would recognise the key.
+func (p policy) notFound(work payment.Work, outcome payment.Outcome) payment.Outcome {
+	visibleAt := work.LastAttemptAt.Add(p.cfg.PayTimeout + p.traits.VisibilityDelay)
+	switch {
+	case work.LeasedAt.Before(visibleAt):
+		outcome.To = work.State
+		outcome.NextIn = visibleAt.Sub(work.LeasedAt)
+	case work.State == payment.Pending: // it was accepted once: strange, so ask on
+		outcome.To = payment.Unknown
+		outcome.NextIn = p.backoff(work.Lookups + 1)
+	case p.mayResend(work):
+		outcome.To = payment.Retrying
+	default:
+		outcome.To = payment.Unknown
+		outcome.NextIn = p.backoff(work.Lookups + 1)
+	}
+	return outcome
+}
+
+// mayResend tells that a repetition would be recognised: the key is still
+// remembered. A payer without keys was asked, and it has nothing.
+func (p policy) mayResend(work payment.Work) bool {
+	if p.traits.KeyWindow == 0 {
+		return p.traits.CanLookup
+	}
+	return work.LeasedAt.Before(work.FirstAttemptAt.Add(p.traits.KeyWindow))
+}
+
+// withoutLookup is the step of an unknown payment at a payer that cannot be
+// asked: the same key sent again is the question, while it is remembered.
+func (p policy) withoutLookup(work payment.Work) payment.Outcome {
+	outcome := payment.Outcome{ID: work.ID, Version: work.Version, From: work.State}
+	if p.traits.KeyWindow > 0 && p.mayResend(work) && work.State == payment.Unknown {
+		outcome.To = payment.Retrying
+		outcome.NextIn = p.backoff(work.Attempt)
+		return outcome
+	}
+	return park(outcome)
+}
+
+// notCalled is the outcome of work that was given back before any call.
+func notCalled(work payment.Work, reason string) payment.Outcome {
+	outcome := payment.Outcome{ID: work.ID, Version: work.Version, From: work.State, To: work.State}
+	if work.State == payment.Paying {
+		outcome.To = payment.Retrying
+		outcome.Answer.Verdict = payment.VerdictNotCharged
+	}
+	outcome.Answer.Evidence.Excerpt = "the payer was not called: " + reason
+	return outcome
+}
+
+func park(outcome payment.Outcome) payment.Outcome {
+	reason := payment.Failure{Code: failureAmbiguous, Message: "the payer's answer was lost; a person must find out"}
+	if outcome.To == payment.Retrying {
+		reason = payment.Failure{Code: failureExhausted, Message: "the payer took no order in time; not charged"}
+	}
+	outcome.To, outcome.NextIn, outcome.Failure = payment.Parked, 0, reason
+	return outcome
+}
+
+// backoff grows exponentially and is spread over its upper half, so that a
+// recovering payer is not met by everybody at once and nobody comes too soon.
+func (p policy) backoff(tries int) time.Duration {
+	wait := p.cfg.RetryBase
+	for range min(max(tries-1, 0), 30) {
+		if wait *= 2; wait >= p.cfg.RetryMax {
+			wait = p.cfg.RetryMax
+			break
+		}
+	}
+	return wait/2 + time.Duration(p.jitter()*float64(wait)/2)
+}
+
+func age(work payment.Work) time.Duration { return work.LeasedAt.Sub(work.FirstAttemptAt) }
