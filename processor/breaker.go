@@ -13,17 +13,17 @@ import (
 // The breaker opens when most calls of the last seconds failed, so that one slow
 // or unlucky payment in ten never stops the rest.
 const (
-	breakerFailurePercent = 60
-	breakerCallsMin       = 20
-	breakerPeriod         = 10 * time.Second
-	breakerProbes         = 3 // calls that must succeed before all may go on
-	breakerPoll           = 50 * time.Millisecond
+	breakerFailureRate = 0.6
+	breakerCallsMin    = 20
+	breakerPeriod      = 10 * time.Second
+	breakerPoll        = 50 * time.Millisecond
 )
 
 // breaker keeps the backlog in the buffer while the payer is down: claiming what
 // cannot be paid would only turn a queue into a pile of retries.
 type breaker struct {
-	circuit circuitbreaker.CircuitBreaker[payment.Answer]
+	circuit    circuitbreaker.CircuitBreaker[payment.Answer]
+	probeEvery time.Duration
 }
 
 func newBreaker(cfg Config) *breaker {
@@ -32,29 +32,31 @@ func newBreaker(cfg Config) *breaker {
 			slog.String("from", event.OldState.String()), slog.String("to", event.NewState.String()))
 	}
 	circuit := circuitbreaker.NewBuilder[payment.Answer]().
-		WithFailureRateThreshold(breakerFailurePercent, breakerCallsMin, breakerPeriod).
+		WithFailureRateThreshold(breakerFailureRate, breakerCallsMin, breakerPeriod).
 		WithDelay(cfg.BreakerDelay).
-		WithSuccessThreshold(breakerProbes).
+		WithSuccessThreshold(1).
 		OnStateChanged(log).
 		Build()
-	return &breaker{circuit: circuit}
+	return &breaker{circuit: circuit, probeEvery: cfg.BreakerDelay / 4}
 }
 
-// wait returns how much work may be taken on, at most limit, once any may be. It
-// returns 0 when ctx ends.
+// wait returns how much work may be taken on, at most limit, once any may be.
+// While the payer has yet to show that it works that is one payment now and
+// then: each taken on in vain must wait for its retry. It returns 0 when ctx ends.
 func (b *breaker) wait(ctx context.Context, limit int) int {
-	for b.circuit.IsOpen() && b.circuit.RemainingDelay() > 0 {
-		if !pause(ctx, max(b.circuit.RemainingDelay(), breakerPoll)) {
-			return 0
+	for ctx.Err() == nil {
+		switch {
+		case b.circuit.IsClosed():
+			return limit
+		case b.circuit.IsOpen() && b.circuit.RemainingDelay() <= 0:
+			if pause(ctx, b.probeEvery) {
+				return 1
+			}
+		default: // paused, or a probe is under way
+			pause(ctx, max(b.circuit.RemainingDelay(), breakerPoll))
 		}
 	}
-	if ctx.Err() != nil {
-		return 0
-	}
-	if !b.circuit.IsClosed() {
-		return min(limit, breakerProbes)
-	}
-	return limit
+	return 0
 }
 
 // allow asks for one call; who gets it must record its answer.

@@ -1,0 +1,259 @@
+package processor
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/paybuf/paybuf/payment"
+)
+
+// queueSource is a buffer that hands out each delivery until it is acknowledged.
+type queueSource struct {
+	mu      sync.Mutex
+	waiting []payment.Delivery
+	acked   int
+	fetched int
+}
+
+func (s *queueSource) add(deliveries ...payment.Delivery) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, d := range deliveries {
+		d.Ack = func() error {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.acked++
+			return nil
+		}
+		s.waiting = append(s.waiting, d)
+	}
+}
+
+func (s *queueSource) Fetch(ctx context.Context, limit int) ([]payment.Delivery, error) {
+	if n := s.left(); n == 0 {
+		pause(ctx, time.Second)
+		return nil, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := min(limit, len(s.waiting))
+	taken := s.waiting[:n:n]
+	s.waiting = s.waiting[n:]
+	s.fetched += n
+	return taken, nil
+}
+
+func (s *queueSource) left() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.waiting)
+}
+
+func (s *queueSource) ackedCount() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.acked
+}
+
+// memoryLedger is a ledger for tests of the order of steps; the real one has
+// tests of its own.
+type memoryLedger struct {
+	mu        sync.Mutex
+	rows      map[payment.ID]*payment.Work
+	conflicts int
+	letters   []payment.DeadLetter
+	fail      error           // every call fails with it
+	invalid   map[string]bool // order numbers that can never be stored
+	lost      bool            // claims commit, but their answer is lost
+	histories map[payment.ID][]payment.State
+}
+
+func newMemoryLedger() *memoryLedger {
+	return &memoryLedger{
+		rows: map[payment.ID]*payment.Work{}, invalid: map[string]bool{}, histories: map[payment.ID][]payment.State{},
+	}
+}
+
+func (l *memoryLedger) Claim(
+	_ context.Context, requests, conflicts []payment.Request, lease time.Duration,
+) (payment.Claimed, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.fail != nil {
+		return payment.Claimed{}, l.fail
+	}
+	for _, r := range requests {
+		if l.invalid[r.OrderNumber] {
+			return payment.Claimed{}, &payment.Error{Code: payment.CodeInvalid, Detail: "cannot be stored"}
+		}
+	}
+	claimed := payment.Claimed{Conflicts: len(conflicts)}
+	l.conflicts += len(conflicts)
+	for _, r := range requests {
+		if _, exists := l.rows[r.ID]; exists {
+			claimed.Duplicates++
+			continue
+		}
+		now := time.Now()
+		work := &payment.Work{Attempt: 1, FirstAttemptAt: now, LastAttemptAt: now, LeasedAt: now}
+		work.Request, work.State, work.Version, work.NextAt = r, payment.Paying, 1, now.Add(lease)
+		l.rows[r.ID] = work
+		l.histories[r.ID] = append(l.histories[r.ID], payment.Paying)
+		claimed.Works = append(claimed.Works, *work)
+	}
+	if l.lost {
+		l.lost = false
+		return payment.Claimed{}, &payment.Error{Code: payment.CodeUnavailable, Detail: "commit answer lost"}
+	}
+	return claimed, nil
+}
+
+func (l *memoryLedger) Lease(_ context.Context, limit int, lease time.Duration) ([]payment.Work, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.fail != nil {
+		return nil, l.fail
+	}
+	var works []payment.Work
+	now := time.Now()
+	for _, row := range l.rows {
+		if len(works) == limit || row.State.Final() || row.State == payment.Parked || row.NextAt.After(now) {
+			continue
+		}
+		switch row.State { //nolint:exhaustive // the others stay as they are
+		case payment.Retrying:
+			row.State = payment.Paying
+			row.Attempt++
+			row.Lookups = 0
+			row.LastAttemptAt = now
+		case payment.Paying:
+			row.State = payment.Unknown
+		}
+		row.Version++
+		row.LeasedAt, row.NextAt = now, now.Add(lease)
+		l.histories[row.ID] = append(l.histories[row.ID], row.State)
+		works = append(works, *row)
+	}
+	return works, nil
+}
+
+func (l *memoryLedger) Settle(_ context.Context, outcomes []payment.Outcome) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.fail != nil {
+		return 0, l.fail
+	}
+	settled := 0
+	for _, o := range outcomes {
+		row := l.rows[o.ID]
+		if row == nil || row.Version != o.Version {
+			continue
+		}
+		settled++
+		row.Version++
+		row.State = o.To
+		row.NextAt = time.Now().Add(o.NextIn)
+		if o.From != payment.Paying {
+			row.Lookups++
+		}
+		l.histories[o.ID] = append(l.histories[o.ID], o.To)
+	}
+	return settled, nil
+}
+
+func (l *memoryLedger) Bury(_ context.Context, letters []payment.DeadLetter) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.letters = append(l.letters, letters...)
+	return nil
+}
+
+func (l *memoryLedger) setFail(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fail = err
+}
+
+func (l *memoryLedger) state(id payment.ID) payment.State {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if row := l.rows[id]; row != nil {
+		return row.State
+	}
+	return payment.Queued
+}
+
+func (l *memoryLedger) count(state payment.State) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := 0
+	for _, row := range l.rows {
+		if row.State == state {
+			n++
+		}
+	}
+	return n
+}
+
+// scriptedPayer charges unless charge says otherwise, and remembers its charges.
+type scriptedPayer struct {
+	mu      sync.Mutex
+	charge  func(ctx context.Context, request payment.Request, send int) payment.Answer
+	traits  payment.Traits
+	sends   map[payment.ID]int
+	charged map[payment.ID]int
+	asked   int
+}
+
+func newScriptedPayer() *scriptedPayer {
+	return &scriptedPayer{traits: traits, sends: map[payment.ID]int{}, charged: map[payment.ID]int{}}
+}
+
+func (p *scriptedPayer) Traits() payment.Traits { return p.traits }
+
+func (p *scriptedPayer) Charge(ctx context.Context, request payment.Request) payment.Answer {
+	p.mu.Lock()
+	p.sends[request.ID]++
+	send := p.sends[request.ID]
+	p.mu.Unlock()
+	answer := payment.Answer{Verdict: payment.VerdictCharged}
+	if p.charge != nil {
+		answer = p.charge(ctx, request, send)
+	}
+	if answer.Verdict == payment.VerdictCharged {
+		p.book(request.ID)
+	}
+	return answer
+}
+
+func (p *scriptedPayer) book(id payment.ID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.charged[id]++
+}
+
+func (p *scriptedPayer) Lookup(_ context.Context, id payment.ID, _ payment.Money) payment.Answer {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asked++
+	if p.charged[id] > 0 {
+		return payment.Answer{Verdict: payment.VerdictCharged}
+	}
+	return payment.Answer{Verdict: payment.VerdictNotFound}
+}
+
+func (p *scriptedPayer) totals() (sends, charges, doubles int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, n := range p.sends {
+		sends += n
+	}
+	for _, n := range p.charged {
+		charges += n
+		if n > 1 {
+			doubles++
+		}
+	}
+	return sends, charges, doubles
+}

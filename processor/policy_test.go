@@ -1,0 +1,152 @@
+package processor
+
+import (
+	"testing"
+	"time"
+
+	"github.com/paybuf/paybuf/payment"
+)
+
+var (
+	epoch  = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
+	traits = payment.Traits{KeyWindow: 24 * time.Hour, CanLookup: true, VisibilityDelay: 5 * time.Second}
+)
+
+func testPolicy(traits payment.Traits) policy {
+	p := newPolicy(Config{}.withDefaults(), traits)
+	p.jitter = func() float64 { return 1 }
+	return p
+}
+
+// workAt is a payment first called at epoch and looked at later.
+func workAt(state payment.State, later time.Duration) payment.Work {
+	work := payment.Work{Attempt: 1, FirstAttemptAt: epoch, LastAttemptAt: epoch, LeasedAt: epoch.Add(later)}
+	work.ID, work.State, work.Version = "pay_x", state, 7
+	return work
+}
+
+func TestDecide_followsTheEvidence(t *testing.T) {
+	const soon, visible, tooOld = time.Second, 16 * time.Second, 25 * time.Hour
+	for _, test := range []struct {
+		name    string
+		state   payment.State
+		after   time.Duration
+		verdict payment.Verdict
+		want    payment.State
+	}{
+		{"charged", payment.Paying, 0, payment.VerdictCharged, payment.Succeeded},
+		{"declined", payment.Paying, 0, payment.VerdictDeclined, payment.Failed},
+		{"refused before it was sent", payment.Paying, 0, payment.VerdictNotCharged, payment.Retrying},
+		{"accepted, decides later", payment.Paying, 0, payment.VerdictPending, payment.Pending},
+		{"answer lost", payment.Paying, 0, payment.VerdictUnknown, payment.Unknown},
+		{"a charge cannot be not found", payment.Paying, 0, payment.VerdictNotFound, payment.Unknown},
+		{"asked: charged", payment.Unknown, soon, payment.VerdictCharged, payment.Succeeded},
+		{"asked: declined", payment.Unknown, soon, payment.VerdictDeclined, payment.Failed},
+		{"asked: pending", payment.Unknown, soon, payment.VerdictPending, payment.Pending},
+		{"asked: no answer", payment.Unknown, soon, payment.VerdictUnknown, payment.Unknown},
+		{"asked: question refused", payment.Unknown, soon, payment.VerdictNotCharged, payment.Unknown},
+		{"not found, perhaps hidden", payment.Unknown, soon, payment.VerdictNotFound, payment.Unknown},
+		{"not found, visible by now", payment.Unknown, visible, payment.VerdictNotFound, payment.Retrying},
+		{"not found, key forgotten", payment.Unknown, tooOld, payment.VerdictNotFound, payment.Unknown},
+		{"pending: still", payment.Pending, visible, payment.VerdictPending, payment.Pending},
+		{"pending: decided", payment.Pending, visible, payment.VerdictDeclined, payment.Failed},
+		{"pending: gone", payment.Pending, visible, payment.VerdictNotFound, payment.Unknown},
+		{"pending: no answer", payment.Pending, visible, payment.VerdictUnknown, payment.Pending},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			outcome := testPolicy(traits).decide(workAt(test.state, test.after), payment.Answer{Verdict: test.verdict})
+			if outcome.To != test.want {
+				t.Errorf("%s, then %s: %s, want %s", test.state, test.verdict, outcome.To, test.want)
+			}
+			if outcome.Version != 7 || outcome.From != test.state {
+				t.Errorf("fence %d from %s, want 7 from %s", outcome.Version, outcome.From, test.state)
+			}
+		})
+	}
+}
+
+func TestDecide_noAnswerEverBreaksTheStateTableOrInventsAnOutcome(t *testing.T) {
+	verdicts := []payment.Verdict{
+		payment.VerdictUnknown, payment.VerdictCharged, payment.VerdictDeclined,
+		payment.VerdictNotCharged, payment.VerdictPending, payment.VerdictNotFound,
+	}
+	for _, offers := range []payment.Traits{traits, {}, {CanLookup: true}, {KeyWindow: time.Hour}} {
+		p := testPolicy(offers)
+		for _, state := range []payment.State{payment.Paying, payment.Unknown, payment.Pending} {
+			for _, verdict := range verdicts {
+				for _, after := range []time.Duration{0, time.Minute, 2 * time.Hour, 48 * time.Hour, 100 * time.Hour} {
+					outcome := p.decide(workAt(state, after), payment.Answer{Verdict: verdict})
+					if outcome.To != state && !state.MayBecome(outcome.To) {
+						t.Errorf("%s by %s becomes %s, which the table forbids", state, verdict, outcome.To)
+					}
+					if (outcome.To == payment.Succeeded) != (verdict == payment.VerdictCharged) {
+						t.Errorf("%s by %s becomes %s", state, verdict, outcome.To)
+					}
+					if (outcome.To == payment.Failed) != (verdict == payment.VerdictDeclined) {
+						t.Errorf("%s by %s becomes %s: absence of evidence is no failure", state, verdict, outcome.To)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestDecide_payerWithoutKeyAndLookupIsNeverCalledAgainInDoubt(t *testing.T) {
+	outcome := testPolicy(payment.Traits{}).decide(workAt(payment.Paying, 0), payment.Answer{})
+	if outcome.To != payment.Parked || outcome.Failure.Code != failureAmbiguous {
+		t.Errorf("became %s (%s), want %s (%s)", outcome.To, outcome.Failure.Code, payment.Parked, failureAmbiguous)
+	}
+}
+
+func TestDecide_oldPaymentIsParkedNotFailed(t *testing.T) {
+	p := testPolicy(traits)
+	for _, state := range []payment.State{payment.Paying, payment.Unknown, payment.Pending} {
+		for _, verdict := range []payment.Verdict{payment.VerdictUnknown, payment.VerdictNotCharged, payment.VerdictPending} {
+			if got := p.decide(workAt(state, 73*time.Hour), payment.Answer{Verdict: verdict}).To; got != payment.Parked {
+				t.Errorf("%s by %s after 73 h became %s, want %s", state, verdict, got, payment.Parked)
+			}
+		}
+	}
+	if got := p.decide(workAt(payment.Unknown, 73*time.Hour), payment.Answer{Verdict: payment.VerdictCharged}).To; got != payment.Succeeded {
+		t.Errorf("evidence that came late became %s, want %s", got, payment.Succeeded)
+	}
+}
+
+func TestDecide_waitsAsLongAsThePayerAsks(t *testing.T) {
+	answer := payment.Answer{Verdict: payment.VerdictNotCharged, RetryAfter: time.Hour}
+	if got := testPolicy(traits).decide(workAt(payment.Paying, 0), answer).NextIn; got != time.Hour {
+		t.Errorf("next in %s, want the hour that the payer asked for", got)
+	}
+}
+
+func TestWithoutLookup_sameKeyIsTheQuestionWhileItIsRemembered(t *testing.T) {
+	p := testPolicy(payment.Traits{KeyWindow: time.Hour})
+	if got := p.withoutLookup(workAt(payment.Unknown, time.Minute)).To; got != payment.Retrying {
+		t.Errorf("inside the key window: %s, want %s", got, payment.Retrying)
+	}
+	if got := p.withoutLookup(workAt(payment.Unknown, 2*time.Hour)).To; got != payment.Parked {
+		t.Errorf("after the key window: %s, want %s", got, payment.Parked)
+	}
+}
+
+func TestBackoff_growsToItsCap(t *testing.T) {
+	p := testPolicy(traits)
+	var last time.Duration
+	for tries := 1; tries < 20; tries++ {
+		wait := p.backoff(tries)
+		if wait < last || wait > p.cfg.RetryMax {
+			t.Fatalf("backoff %d is %s after %s", tries, wait, last)
+		}
+		last = wait
+	}
+	if last != p.cfg.RetryMax || p.backoff(1) != p.cfg.RetryBase {
+		t.Errorf("backoff goes from %s to %s, want %s to %s", p.backoff(1), last, p.cfg.RetryBase, p.cfg.RetryMax)
+	}
+}
+
+func TestConfig_leaseShorterThanACallIsRefused(t *testing.T) {
+	_, err := New(nil, nil, &scriptedPayer{}, Config{PayTimeout: 10 * time.Second, Lease: 10 * time.Second})
+	if err == nil {
+		t.Error("a lease that ends with the call was accepted")
+	}
+}
