@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/paybuf/paybuf/payment"
@@ -37,16 +36,6 @@ type Directory struct {
 	keys map[string]payment.APIKey
 }
 
-// wireAPIKey is a key as it lies in the bucket. No secret can be had from it.
-type wireAPIKey struct {
-	Tenant    payment.TenantID `json:"tenant"`
-	Hash      []byte           `json:"hash"`
-	Label     string           `json:"label,omitzero"`
-	CreatedAt int64            `json:"created_at_ms"`
-	ExpiresAt int64            `json:"expires_at_ms,omitzero"`
-	RevokedAt int64            `json:"revoked_at_ms,omitzero"`
-}
-
 func openDirectory(ctx context.Context, js jetstream.JetStream, cfg Config) (*Directory, error) {
 	kv, err := js.KeyValue(ctx, directoryBucket)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
@@ -62,6 +51,26 @@ func openDirectory(ctx context.Context, js jetstream.JetStream, cfg Config) (*Di
 		return nil, fmt.Errorf("bucket %s: %w", directoryBucket, err)
 	}
 	return &Directory{kv: kv, log: cfg.Logger, keys: map[string]payment.APIKey{}}, nil
+}
+
+// PublishKeys does what Replace does and needs no open Buffer: for commands that
+// change keys and end.
+func PublishKeys(ctx context.Context, cfg Config, keys []payment.APIKey) error {
+	cfg = cfg.withDefaults()
+	nc, err := connect(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(requestTimeout))
+	if err != nil {
+		return fmt.Errorf("buffer: %w", err)
+	}
+	directory, err := openDirectory(ctx, js, cfg)
+	if err != nil {
+		return err
+	}
+	return directory.Replace(ctx, keys)
 }
 
 // Key gives what is known of an API key.
@@ -211,52 +220,4 @@ func (d *Directory) apply(keys map[string]payment.APIKey, entry jetstream.KeyVal
 		return
 	}
 	keys[id] = key
-}
-
-func encodeAPIKey(key payment.APIKey) ([]byte, error) {
-	data, err := json.Marshal(wireAPIKey{
-		Tenant:    key.Tenant,
-		Hash:      key.Hash[:],
-		Label:     key.Label,
-		CreatedAt: milliseconds(key.CreatedAt),
-		ExpiresAt: milliseconds(key.ExpiresAt),
-		RevokedAt: milliseconds(key.RevokedAt),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("encode key %s: %w", key.ID, err)
-	}
-	return data, nil
-}
-
-func decodeAPIKey(id string, data []byte) (payment.APIKey, error) {
-	var wire wireAPIKey
-	if err := json.Unmarshal(data, &wire); err != nil {
-		return payment.APIKey{}, err
-	}
-	key := payment.APIKey{
-		ID:        id,
-		Tenant:    wire.Tenant,
-		Label:     wire.Label,
-		CreatedAt: fromMilliseconds(wire.CreatedAt),
-		ExpiresAt: fromMilliseconds(wire.ExpiresAt),
-		RevokedAt: fromMilliseconds(wire.RevokedAt),
-	}
-	if copy(key.Hash[:], wire.Hash) != len(key.Hash) {
-		return payment.APIKey{}, errors.New("hash is too short")
-	}
-	return key, nil
-}
-
-func milliseconds(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMilli()
-}
-
-func fromMilliseconds(ms int64) time.Time {
-	if ms == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(ms).UTC()
 }

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+const envPrefix = "PAYBUF_"
+
+// foreignVariables begin like ours and are not for a command: the tests' own.
+var foreignVariables = []string{"PAYBUF_TEST_POSTGRES", "PAYBUF_TRIAL_CSV"}
+
+// applyEnvironment sets every flag that was not given from its variable. A
+// variable that no command knows is an error: a typo in a time-out must not be
+// found by the first slow payer.
+func applyEnvironment(cmd *cobra.Command, environ []string) error {
+	flags := map[string]*pflag.Flag{}
+	cmd.Flags().VisitAll(func(flag *pflag.Flag) { flags[variable(flag.Name)] = flag })
+	known := variables(cmd.Root())
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		if !strings.HasPrefix(name, envPrefix) || slices.Contains(foreignVariables, name) {
+			continue
+		}
+		if !slices.Contains(known, name) {
+			return usageError{fmt.Errorf("the environment variable %s is not known; did you mean %s?", name, nearest(name, known))}
+		}
+		flag := flags[name]
+		if flag == nil || flag.Changed {
+			continue // another command's, or overruled
+		}
+		if err := cmd.Flags().Set(flag.Name, value); err != nil {
+			return usageError{fmt.Errorf("%s: %w", name, err)}
+		}
+	}
+	return nil
+}
+
+func variable(flag string) string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// variables gives the names for all flags of all commands.
+func variables(cmd *cobra.Command) []string {
+	var names []string
+	add := func(flag *pflag.Flag) { names = append(names, variable(flag.Name)) }
+	cmd.LocalFlags().VisitAll(add)
+	cmd.PersistentFlags().VisitAll(add)
+	for _, child := range cmd.Commands() {
+		names = append(names, variables(child)...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// nearest gives the candidate with the smallest edit distance.
+func nearest(name string, candidates []string) string {
+	return slices.MinFunc(candidates, func(a, b string) int { return distance(name, a) - distance(name, b) })
+}
+
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/paybuf/paybuf/internal/app"
+	"github.com/paybuf/paybuf/payment"
+)
+
+// appFlags are what `dev` and `serve` share.
+type appFlags struct {
+	opts            app.Options
+	roles           []string
+	payerTokenFile  string
+	visibilityDelay time.Duration
+	keyWindow       time.Duration
+	noLookup        bool
+	log             logFlags
+}
+
+func (f *appFlags) add(flags *pflag.FlagSet) {
+	o := &f.opts
+	flags.StringSliceVar(&f.roles, "roles", []string{"ingest", "processor", "status"}, "what this process does")
+	flags.StringVar(&o.Listen, "listen", "127.0.0.1:8080", "address for clients")
+	flags.StringVar(&o.OperatorListen, "operator-listen", "127.0.0.1:8081", "address for health, readiness and metrics")
+	flags.StringVar(&o.PublicURL, "public-url", "", "what stands before the paths of status URLs (default: the address that the client used)")
+	flags.StringVar(&o.PayerURL, "payer", "", "URL of the payer")
+	flags.StringVar(&f.payerTokenFile, "payer-token-file", "", "file with the bearer token for the payer")
+	flags.DurationVar(&f.visibilityDelay, "payer-visibility-delay", 30*time.Second, "how long the payer's look-up may miss a charge")
+	flags.DurationVar(&f.keyWindow, "payer-key-window", 24*time.Hour, "how long the payer remembers an idempotency key; 0 if it has none")
+	flags.BoolVar(&f.noLookup, "payer-no-lookup", false, "the payer cannot be asked about a charge")
+	flags.DurationVar(&o.Processor.PayTimeout, "pay-timeout", 10*time.Second, "deadline of one call of the payer")
+	flags.DurationVar(&o.Processor.Lease, "lease", 0, "how long a payment belongs to a worker (default: 3 x pay-timeout)")
+	flags.IntVar(&o.Processor.Concurrency, "concurrency", 128, "calls of the payer at once")
+	flags.DurationVar(&o.Processor.ParkAfter, "park-after", 72*time.Hour, "age at which a payment without an outcome is left to a person")
+	flags.DurationVar(&o.Processor.RetryMax, "retry-max", 5*time.Minute, "longest pause between two tries or look-ups")
+	flags.DurationVar(&o.Buffer.DedupWindow, "dedup-window", 2*time.Minute, "how long the stream itself knows a repetition")
+	flags.Int64Var(&o.Buffer.StreamBytesMax, "stream-bytes-max", 4<<30, "size at which a stream refuses payments")
+	f.log.add(flags)
+}
+
+// options gives the options with everything that needs reading or checking.
+func (f *appFlags) options(flags *pflag.FlagSet) (app.Options, error) {
+	var err error
+	if f.opts.Roles, err = app.ParseRoles(f.roles); err != nil {
+		return app.Options{}, err
+	}
+	if f.opts.Logger, err = f.log.logger(); err != nil {
+		return app.Options{}, err
+	}
+	if f.payerTokenFile != "" {
+		token, err := os.ReadFile(f.payerTokenFile)
+		if err != nil {
+			return app.Options{}, usageError{fmt.Errorf("--payer-token-file: %w", err)}
+		}
+		f.opts.Payer.Token = strings.TrimSpace(string(token))
+	}
+	f.opts.Payer.Traits = &payment.Traits{
+		KeyWindow: f.keyWindow, CanLookup: !f.noLookup, VisibilityDelay: f.visibilityDelay,
+	}
+	return f.opts, checkPositive(flags, "pay-timeout", "concurrency", "park-after", "retry-max", "dedup-window", "stream-bytes-max")
+}
+
+// checkPositive refuses an explicit zero, which would silently mean the default.
+func checkPositive(flags *pflag.FlagSet, names ...string) error {
+	for _, name := range names {
+		if value := flags.Lookup(name).Value.String(); strings.HasPrefix(value, "-") || value == "0" || value == "0s" {
+			return usageError{fmt.Errorf("--%s must be greater than 0", name)}
+		}
+	}
+	return nil
+}

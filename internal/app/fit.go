@@ -1,0 +1,27 @@
+package app
+
+import (
+	"github.com/paybuf/paybuf/buffer"
+	"github.com/paybuf/paybuf/ingest"
+	"github.com/paybuf/paybuf/internal/access"
+	"github.com/paybuf/paybuf/postgres"
+	"github.com/paybuf/paybuf/processor"
+	"github.com/paybuf/paybuf/processor/payer/httppayer"
+	"github.com/paybuf/paybuf/processor/payer/simulator"
+	"github.com/paybuf/paybuf/status"
+)
+
+// What each stage asks for, and who gives it.
+var (
+	_ ingest.Putter        = (*buffer.Buffer)(nil)
+	_ ingest.Authenticator = (*access.Guard)(nil)
+	_ ingest.Outcomes      = (*postgres.DB)(nil)
+	_ access.Keyring       = (*buffer.Directory)(nil)
+	_ processor.Source     = (*buffer.Shard)(nil)
+	_ processor.Ledger     = (*postgres.DB)(nil)
+	_ processor.Payer      = (*httppayer.Payer)(nil)
+	_ processor.Payer      = (*simulator.Engine)(nil)
+	_ status.Reader        = (*postgres.DB)(nil)
+	_ status.Backlog       = (*buffer.Buffer)(nil)
+	_ status.Authenticator = (*access.Guard)(nil)
+)

@@ -1,0 +1,122 @@
+package app
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/paybuf/paybuf/payment"
+)
+
+// metrics is what the process tells Prometheus. docs/operating.md says what each
+// means and what to do.
+type metrics struct {
+	registry *prometheus.Registry
+	requests *prometheus.HistogramVec
+}
+
+func newMetrics(a *App) *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "paybuf_http_request_seconds",
+			Help:    "Duration of requests by clients.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+		}, []string{"route", "method", "status"}),
+	}
+	m.registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		m.requests,
+		bufferCollector{a},
+	)
+	if a.processor != nil {
+		m.registry.MustRegister(processorCollector{a})
+	}
+	return m
+}
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("paybuf_"+name, help, labels, nil)
+}
+
+var (
+	backlogDesc  = desc("buffer_backlog", "Payments accepted and not yet claimed.", "stream")
+	messagesDesc = desc("buffer_messages", "Messages kept on the stream, claimed ones included.", "stream")
+	bytesDesc    = desc("buffer_bytes", "Bytes kept on the stream.", "stream")
+	bytesMaxDesc = desc("buffer_bytes_max", "Bytes at which the stream refuses payments.", "stream")
+	drainDesc    = desc("buffer_drain_per_second", "Payments claimed per second, smoothed.", "stream")
+	stalledDesc  = desc("buffer_stalled_seconds", "How long payments have waited with none claimed.", "stream")
+)
+
+// bufferCollector reads the buffer's own measurements when Prometheus asks.
+type bufferCollector struct{ app *App }
+
+func (bufferCollector) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{backlogDesc, messagesDesc, bytesDesc, bytesMaxDesc, drainDesc, stalledDesc} {
+		to <- d
+	}
+}
+
+func (c bufferCollector) Collect(to chan<- prometheus.Metric) {
+	for _, shard := range c.app.buffer.Shards() {
+		stats := shard.Stats()
+		gauge := func(d *prometheus.Desc, value float64) {
+			to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, stats.Stream)
+		}
+		gauge(backlogDesc, float64(stats.Backlog))
+		gauge(messagesDesc, float64(stats.Messages))
+		gauge(bytesDesc, float64(stats.Bytes))
+		gauge(bytesMaxDesc, float64(stats.BytesMax))
+		gauge(drainDesc, stats.DrainPerSecond)
+		gauge(stalledDesc, stats.StalledFor.Seconds())
+	}
+}
+
+var (
+	claimsDesc       = desc("claims_total", "Deliveries by what the ledger made of them.", "result")
+	payerCallsDesc   = desc("payer_calls_total", "Calls of the payer.", "kind")
+	outcomesDesc     = desc("outcomes_total", "Outcomes written, by the state that followed.", "state")
+	mismatchesDesc   = desc("payer_mismatches_total", "Answers about another amount, currency or payment.")
+	lateWritesDesc   = desc("late_writes_total", "Outcomes whose fence had moved on; they changed nothing.")
+	ledgerErrorsDesc = desc("ledger_errors_total", "Writes of the ledger that failed and were repeated.")
+	inFlightDesc     = desc("processor_in_flight", "Payments taken on and not yet settled.")
+	breakerDesc      = desc("payer_breaker_open", "1 while the payer is taken for down and nothing is fetched.")
+)
+
+// processorCollector reads the processor's counts.
+type processorCollector struct{ app *App }
+
+func (processorCollector) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		claimsDesc, payerCallsDesc, outcomesDesc, mismatchesDesc, lateWritesDesc, ledgerErrorsDesc, inFlightDesc, breakerDesc,
+	} {
+		to <- d
+	}
+}
+
+func (c processorCollector) Collect(to chan<- prometheus.Metric) {
+	stats := c.app.processor.Stats()
+	counter := func(d *prometheus.Desc, value int64, labels ...string) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value), labels...)
+	}
+	counter(claimsDesc, stats.Claimed, "claimed")
+	counter(claimsDesc, stats.Duplicates, "duplicate")
+	counter(claimsDesc, stats.Conflicts, "conflict")
+	counter(claimsDesc, stats.Buried, "dead_letter")
+	counter(payerCallsDesc, stats.Charges, "charge")
+	counter(payerCallsDesc, stats.Lookups, "lookup")
+	for _, state := range payment.States() {
+		if state != payment.Queued && state != payment.Paying {
+			counter(outcomesDesc, stats.Outcomes[state], string(state))
+		}
+	}
+	counter(mismatchesDesc, stats.Mismatches)
+	counter(lateWritesDesc, stats.LateWrites)
+	counter(ledgerErrorsDesc, stats.LedgerErrors)
+	open := 0.0
+	if stats.BreakerOpen {
+		open = 1
+	}
+	to <- prometheus.MustNewConstMetric(inFlightDesc, prometheus.GaugeValue, float64(stats.InFlight))
+	to <- prometheus.MustNewConstMetric(breakerDesc, prometheus.GaugeValue, open)
+}

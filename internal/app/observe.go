@@ -1,0 +1,93 @@
+package app
+
+import (
+	"crypto/rand"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/paybuf/paybuf/internal/problem"
+	"github.com/paybuf/paybuf/payment"
+)
+
+// observe gives each request an id, counts it and writes its one log line. A
+// body, a header and a query are never logged: they may hold secrets.
+func (a *App) observe(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		started := time.Now()
+		id := "req_" + rand.Text()[:16]
+		w.Header().Set(problem.RequestIDHeader, id)
+		rec := &recorder{ResponseWriter: w, code: http.StatusOK}
+		defer func() {
+			if broken := recover(); broken != nil {
+				a.log.Error("panic", slog.Any("value", broken), slog.String("stack", string(debug.Stack())))
+				if !rec.wrote {
+					problem.Write(rec, r, &payment.Error{Code: payment.CodeInternal, Detail: "internal error"})
+				}
+			}
+			a.finish(r, rec, id, time.Since(started))
+		}()
+		next.ServeHTTP(rec, r)
+	})
+}
+
+func (a *App) finish(r *http.Request, rec *recorder, id string, took time.Duration) {
+	route := "none"
+	if pattern := chi.RouteContext(r.Context()).RoutePattern(); pattern != "" {
+		route = pattern
+	}
+	a.metrics.requests.WithLabelValues(route, method(r), strconv.Itoa(rec.code)).Observe(took.Seconds())
+	level := slog.LevelDebug
+	if rec.code >= http.StatusInternalServerError {
+		level = slog.LevelWarn
+	}
+	a.log.LogAttrs(r.Context(), level, "request",
+		slog.String("request_id", id),
+		slog.String("method", method(r)),
+		slog.String("route", route),
+		slog.Int("status", rec.code),
+		slog.Duration("took", took),
+		slog.Any("error", rec.err),
+	)
+}
+
+// method keeps a client from inventing label values.
+func method(r *http.Request) string {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
+		return r.Method
+	}
+	return "other"
+}
+
+// recorder remembers what was answered, and the error behind a problem.
+type recorder struct {
+	http.ResponseWriter
+	code  int
+	wrote bool
+	err   error
+}
+
+func (rec *recorder) WriteHeader(code int) {
+	if !rec.wrote {
+		rec.code, rec.wrote = code, true
+	}
+	rec.ResponseWriter.WriteHeader(code)
+}
+
+func (rec *recorder) Write(data []byte) (int, error) {
+	rec.wrote = true
+	return rec.ResponseWriter.Write(data) //nolint:wrapcheck // a pass-through
+}
+
+// Unwrap is for http.ResponseController.
+func (rec *recorder) Unwrap() http.ResponseWriter { return rec.ResponseWriter }
+
+// ObserveError implements problem.Observer.
+func (rec *recorder) ObserveError(err error) { rec.err = err }
+
+var _ problem.Observer = (*recorder)(nil)

@@ -1,0 +1,90 @@
+package app
+
+import (
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"github.com/paybuf/paybuf/buffer"
+	"github.com/paybuf/paybuf/payment"
+	"github.com/paybuf/paybuf/processor"
+	"github.com/paybuf/paybuf/processor/payer/httppayer"
+)
+
+// Role is a part of the work that a process may take on.
+type Role string
+
+// The roles.
+const (
+	RoleIngest    Role = "ingest"    // accept payments; needs NATS
+	RoleProcessor Role = "processor" // pay them; needs NATS, Postgres and the payer
+	RoleStatus    Role = "status"    // answer for them; needs NATS and Postgres
+)
+
+// Roles gives all roles.
+func Roles() []Role { return []Role{RoleIngest, RoleProcessor, RoleStatus} }
+
+// ParseRoles reads a list such as "ingest,status".
+func ParseRoles(names []string) ([]Role, error) {
+	var roles []Role
+	for _, name := range names {
+		role := Role(strings.TrimSpace(name))
+		if !slices.Contains(Roles(), role) {
+			return nil, configError(fmt.Sprintf("%q is no role; the roles are ingest, processor and status", name))
+		}
+		if !slices.Contains(roles, role) {
+			roles = append(roles, role)
+		}
+	}
+	if len(roles) == 0 {
+		return nil, configError("give at least one of the roles ingest, processor and status")
+	}
+	return roles, nil
+}
+
+// Options are what one process is told. Whoever fills them in, flags or `dev`,
+// the process is built the same way.
+type Options struct {
+	Roles          []Role
+	Listen         string // for clients; host:port, port 0 for any
+	OperatorListen string // for health, readiness and metrics
+	PublicURL      string // before the paths of status URLs; "" for the address that the client used
+
+	Buffer      buffer.Config
+	PostgresURL string
+	PayerURL    string
+	Payer       httppayer.Config
+	Processor   processor.Config
+
+	Secrets Secrets
+	// DevTenant is whose a request without a key is, from this machine only.
+	DevTenant payment.TenantID
+
+	Logger *slog.Logger
+}
+
+func (o Options) has(role Role) bool { return slices.Contains(o.Roles, role) }
+
+// needsLedger tells whether a role works with Postgres.
+func (o Options) needsLedger() bool { return o.has(RoleProcessor) || o.has(RoleStatus) }
+
+// servesClients tells whether a role answers on the clients' listener.
+func (o Options) servesClients() bool { return o.has(RoleIngest) || o.has(RoleStatus) }
+
+// check finds what is missing for the roles, before anything is started.
+func (o Options) check() error {
+	switch {
+	case len(o.Roles) == 0:
+		return configError("no roles are given")
+	case o.needsLedger() && o.PostgresURL == "":
+		return configError("the roles processor and status need --postgres URL")
+	case o.has(RoleProcessor) && o.PayerURL == "":
+		return configError("the role processor needs --payer URL")
+	}
+	return o.Secrets.check()
+}
+
+func configError(detail string) error {
+	return &payment.Error{Code: payment.CodeConfig, Detail: detail}
+}
