@@ -119,6 +119,9 @@ func connect(ctx context.Context, cfg Config) (*nats.Conn, error) {
 		nats.ReconnectBufSize(-1),
 		nats.Timeout(connectTimeout),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err == nil {
+				return // closed by us
+			}
 			log.Warn("nats connection lost; reconnecting", slog.Any("error", err))
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) {

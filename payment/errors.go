@@ -72,10 +72,6 @@ func CodeOf(err error) (Code, string) {
 	return CodeInternal, "internal error"
 }
 
-func invalidField(pointer, detail string) *Error {
-	return &Error{
-		Code:   CodeInvalid,
-		Detail: "the request has a field that must change",
-		Fields: []FieldError{{Pointer: pointer, Detail: detail}},
-	}
+func invalid(fields ...FieldError) *Error {
+	return &Error{Code: CodeInvalid, Detail: "the request has fields that must change", Fields: fields}
 }

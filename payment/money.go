@@ -23,18 +23,21 @@ type Money struct {
 }
 
 // NewMoney checks the amount (1 to AmountMinorMax minor units) and the currency
-// (an active ISO 4217 code in upper case). Its errors are *Error with a pointer
-// to the field that must change.
+// (an active ISO 4217 code in upper case). Its error is an *Error that names
+// each of the two that must change.
 func NewMoney(minor int64, code string) (Money, error) {
-	if _, known := Digits(code); !known {
-		return Money{}, unknownCurrency(code)
-	}
+	var fields []FieldError
 	if minor <= 0 {
-		return Money{}, invalidField("/amount", "must be greater than 0")
+		fields = append(fields, FieldError{"/amount", "must be greater than 0"})
 	}
 	if minor > AmountMinorMax {
-		return Money{}, invalidField("/amount",
-			fmt.Sprintf("must be at most %d minor units", int64(AmountMinorMax)))
+		fields = append(fields, FieldError{"/amount", fmt.Sprintf("must be at most %d minor units", int64(AmountMinorMax))})
+	}
+	if _, known := Digits(code); !known {
+		fields = append(fields, FieldError{"/currency", currencyProblem(code)})
+	}
+	if len(fields) > 0 {
+		return Money{}, invalid(fields...)
 	}
 	return Money{minor: minor, currency: code}, nil
 }
@@ -45,16 +48,15 @@ func NewMoney(minor int64, code string) (Money, error) {
 func ParseMajor(decimal, code string) (Money, error) {
 	digits, known := Digits(code)
 	if !known {
-		return Money{}, unknownCurrency(code)
+		return Money{}, invalid(FieldError{"/currency", currencyProblem(code)})
 	}
 	whole, fraction, _ := strings.Cut(decimal, ".")
 	if !digitsOnly(whole) || whole == "" || !digitsOnly(fraction) || strings.HasSuffix(decimal, ".") {
-		return Money{}, invalidField("/amount", "must be a decimal number such as 128.45")
+		return Money{}, invalid(FieldError{"/amount", "must be a decimal number such as 128.45"})
 	}
 	trimmed := strings.TrimRight(fraction, "0")
 	if len(trimmed) > digits {
-		return Money{}, invalidField("/amount",
-			fmt.Sprintf("has more decimals than the %d of %s", digits, code))
+		return Money{}, invalid(FieldError{"/amount", fmt.Sprintf("has more decimals than the %d of %s", digits, code)})
 	}
 	padded := whole + trimmed + strings.Repeat("0", digits-len(trimmed))
 	minor, err := strconv.ParseInt(padded, 10, 64)
@@ -93,13 +95,13 @@ func Digits(code string) (digits int, known bool) {
 	return int(n), known
 }
 
-func unknownCurrency(code string) error {
+func currencyProblem(code string) string {
 	if upper := strings.ToUpper(code); upper != code {
 		if _, known := Digits(upper); known {
-			return invalidField("/currency", fmt.Sprintf("must be in upper case: %s", upper))
+			return "must be in upper case: " + upper
 		}
 	}
-	return invalidField("/currency", "must be an active ISO 4217 code such as EUR")
+	return "must be an active ISO 4217 code such as EUR"
 }
 
 func digitsOnly(text string) bool {

@@ -99,7 +99,7 @@ func refusal(fields, cards []FieldError) error {
 			Fields: append(cards, fields...),
 		}
 	}
-	return &Error{Code: CodeInvalid, Detail: "the request has fields that must change", Fields: fields}
+	return invalid(fields...)
 }
 
 func checkTexts(draft Draft) []FieldError {
@@ -149,7 +149,7 @@ func textProblem(text string, bytesMin, bytesMax int) string {
 	return ""
 }
 
-// metadataPointer escapes a member's name as RFC 6901, section 3, asks.
-func metadataPointer(name string) string {
-	return "/metadata/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
-}
+// pointerEscapes are those of RFC 6901, section 3.
+var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
+
+func metadataPointer(name string) string { return "/metadata/" + pointerEscapes.Replace(name) }

@@ -15,9 +15,9 @@ func Migrate(ctx context.Context, postgresURL string) ([]string, error) {
 }
 
 // Migrations tells which migrations a database has and lacks.
-func Migrations(ctx context.Context, postgresURL string) ([]postgres.Migration, error) {
+func Migrations(ctx context.Context, postgresURL string) ([]postgres.MigrationStatus, error) {
 	if postgresURL == "" {
 		return nil, configError("give --postgres URL")
 	}
-	return postgres.Pending(ctx, postgresURL)
+	return postgres.MigrationStatuses(ctx, postgresURL)
 }

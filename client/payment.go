@@ -1,0 +1,55 @@
+package client
+
+import (
+	"time"
+
+	"github.com/paybuf/paybuf/payment"
+)
+
+// Order is a request to pay, in the API's own shape.
+type Order struct {
+	// OrderNumber is the caller's name of the payment and its idempotency: the
+	// same number is paid once, for ever.
+	OrderNumber string `json:"order_number"`
+	// AmountMinor is in the currency's minor unit (ISO 4217): 1999 EUR is 19.99
+	// euros, 1999 JPY is 1,999 yen.
+	AmountMinor   int64             `json:"amount"`
+	Currency      string            `json:"currency"`
+	PaymentMethod string            `json:"payment_method"` // the payer's token, never a card number
+	Customer      string            `json:"customer,omitzero"`
+	Description   string            `json:"description,omitzero"`
+	Metadata      map[string]string `json:"metadata,omitzero"`
+	// RetryOf is the id of the failed or canceled payment of the same order that
+	// this one tries again.
+	RetryOf payment.ID `json:"retry_of,omitzero"`
+}
+
+// Payment is the API's answer about one payment. Members that the API leaves out
+// are zero.
+type Payment struct {
+	ID             payment.ID    `json:"id"`
+	OrderNumber    string        `json:"order_number"`
+	AmountMinor    int64         `json:"amount"` // in minor units of Currency
+	Currency       string        `json:"currency"`
+	State          payment.State `json:"state"`
+	Final          bool          `json:"final"` // State never changes again
+	Version        int64         `json:"version"`
+	StatusURL      string        `json:"status_url"`
+	AcceptedAt     time.Time     `json:"accepted_at"`
+	UpdatedAt      time.Time     `json:"updated_at"`
+	Attempts       int           `json:"attempts"`
+	PayerReference string        `json:"payer_reference"`
+	Failure        Failure       `json:"failure"`
+	// Duplicate tells, after Submit, that the order number was known and this is
+	// the first answer again.
+	Duplicate bool `json:"duplicate"`
+
+	HTTPStatus int           `json:"-"` // of the answer that this was read from
+	RetryAfter time.Duration `json:"-"` // when it is worth looking again; 0 if not told
+}
+
+// Failure is why a payment failed or was parked; zero otherwise.
+type Failure struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}

@@ -1,0 +1,211 @@
+// Package ingest takes payment requests in over HTTP.
+//
+// It promises a 202 only after the buffer has the request, one answer that names
+// everything that is wrong with a request, and that a repeated request gets the
+// answer of the first. It refuses card numbers and never repeats one. It needs
+// no database: what it knows of a tenant it is told by its Authenticator.
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/paybuf/paybuf/internal/object"
+	"github.com/paybuf/paybuf/internal/problem"
+	"github.com/paybuf/paybuf/payment"
+)
+
+// Putter keeps a request for good. Its errors are *payment.Error:
+// CodeOrderConflict with the id of the payment that is there, CodeBufferFull, or
+// CodeBufferUnavailable if nobody knows whether the request was kept.
+type Putter interface {
+	Put(ctx context.Context, request payment.Request) (payment.Receipt, error)
+}
+
+// Authenticator names the tenant of a request. Its error is an *payment.Error.
+type Authenticator interface {
+	Authenticate(r *http.Request) (payment.TenantID, error)
+}
+
+// Outcomes knows how far a payment has come. Its error is an *payment.Error
+// with CodeNotFound if nobody has claimed the payment yet.
+type Outcomes interface {
+	Payment(ctx context.Context, tenant payment.TenantID, id payment.ID) (payment.Payment, error)
+}
+
+// Config has a working zero value.
+type Config struct {
+	// PublicURL stands before the paths in absolute URLs, such as
+	// "https://pay.example". If empty, it is the address the client used.
+	PublicURL string
+	// Outcomes, if not nil, is asked whether a repeated payment is final already.
+	Outcomes Outcomes
+	// OutcomeTimeout limits that question; after it the first answer is repeated.
+	// 250 ms if 0.
+	OutcomeTimeout time.Duration
+	// BodyTimeout limits the arrival of a body; 10 s if 0.
+	BodyTimeout time.Duration
+	// PutTimeout limits the wait for the buffer; 5 s if 0.
+	PutTimeout time.Duration
+	// Clock tells when a request was accepted; time.Now if nil.
+	Clock func() time.Time
+}
+
+func (c Config) withDefaults() Config {
+	if c.OutcomeTimeout == 0 {
+		c.OutcomeTimeout = 250 * time.Millisecond
+	}
+	if c.BodyTimeout == 0 {
+		c.BodyTimeout = 10 * time.Second
+	}
+	if c.PutTimeout == 0 {
+		c.PutTimeout = 5 * time.Second
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	return c
+}
+
+// Handler answers POST /v1/payments.
+type Handler struct {
+	putter Putter
+	auth   Authenticator
+	key    payment.IDKey
+	cfg    Config
+}
+
+// pollAfter is when a client should first ask for the outcome.
+const pollAfter = time.Second
+
+var (
+	errPutSlow     = errors.New("the buffer did not answer in time")
+	errOutcomeSlow = errors.New("the outcome of a repeated payment was not found in time")
+)
+
+// New makes a handler that derives ids with key.
+func New(putter Putter, auth Authenticator, key payment.IDKey, cfg Config) *Handler {
+	return &Handler{putter: putter, auth: auth, key: key, cfg: cfg.withDefaults()}
+}
+
+// Routes adds the handler's routes.
+func (h *Handler) Routes(r chi.Router) {
+	r.Post(object.CollectionPath, h.create)
+}
+
+func (h *Handler) create(w http.ResponseWriter, r *http.Request) {
+	tenant, err := h.auth.Authenticate(r)
+	if err != nil {
+		problem.Write(w, r, err)
+		return
+	}
+	request, err := h.read(w, r, tenant)
+	if err != nil {
+		problem.Write(w, r, err)
+		return
+	}
+	receipt, err := h.put(r.Context(), request)
+	if err != nil {
+		h.refuse(w, r, err)
+		return
+	}
+	h.accept(w, r, receipt)
+}
+
+// read makes a request of the body, or an error that names all that is wrong.
+func (h *Handler) read(w http.ResponseWriter, r *http.Request, tenant payment.TenantID) (payment.Request, error) {
+	if err := checkMediaType(r.Header); err != nil {
+		return payment.Request{}, err
+	}
+	body, err := readBody(w, r, h.cfg.BodyTimeout)
+	if err != nil {
+		return payment.Request{}, err
+	}
+	document, err := decode(body)
+	if err != nil {
+		return payment.Request{}, err
+	}
+	return document.request(h.key, tenant, h.cfg.Clock())
+}
+
+// put waits for the buffer. Running out of time proves nothing about whether the
+// request is kept, so the client is told to send it again.
+func (h *Handler) put(ctx context.Context, request payment.Request) (payment.Receipt, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, h.cfg.PutTimeout, errPutSlow)
+	defer cancel()
+	receipt, err := h.putter.Put(ctx, request)
+	if err == nil {
+		return receipt, nil
+	}
+	if _, coded := errors.AsType[*payment.Error](err); !coded && ctx.Err() != nil {
+		return payment.Receipt{}, &payment.Error{
+			Code:       payment.CodeBufferUnavailable,
+			Detail:     "it is not known whether the request was stored; send it again",
+			RetryAfter: pollAfter,
+			Cause:      errors.Join(context.Cause(ctx), err),
+		}
+	}
+	return payment.Receipt{}, fmt.Errorf("put: %w", err)
+}
+
+// refuse answers what the buffer refused. A conflict names the payment that is
+// there, so that the client can look at it.
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	coded, ok := errors.AsType[*payment.Error](err)
+	if !ok || coded.Code != payment.CodeOrderConflict || coded.PaymentID == "" {
+		problem.Write(w, r, err)
+		return
+	}
+	path := object.Path(coded.PaymentID)
+	w.Header().Set("Location", path)
+	problem.WriteAbout(w, r, err, object.Base(h.cfg.PublicURL, r)+path)
+}
+
+// accept answers a request that is kept. A repeated one gets the first answer, or
+// better: the outcome, if there is one.
+func (h *Handler) accept(w http.ResponseWriter, r *http.Request, receipt payment.Receipt) {
+	base := object.Base(h.cfg.PublicURL, r)
+	header := w.Header()
+	header.Set("Location", object.Path(receipt.First.ID))
+	header.Set("Cache-Control", "no-store")
+	if receipt.Duplicate {
+		header.Set("Idempotent-Replayed", "true")
+	}
+	if final, ok := h.finalOutcome(w, r, receipt); ok {
+		write(w, http.StatusOK, object.Replayed(final, base))
+		return
+	}
+	header.Set("Retry-After", problem.Seconds(pollAfter))
+	write(w, http.StatusAccepted, object.Accepted(receipt.First, base, receipt.Duplicate))
+}
+
+func write(w http.ResponseWriter, status int, shown object.Payment) {
+	if err := object.Write(w, status, shown); err != nil {
+		problem.Observe(w, err)
+	}
+}
+
+// finalOutcome finds the final payment that a request repeats. To know it is a
+// favour to the client: whatever goes wrong, the first answer is as good.
+func (h *Handler) finalOutcome(
+	w http.ResponseWriter, r *http.Request, receipt payment.Receipt,
+) (payment.Payment, bool) {
+	if !receipt.Duplicate || h.cfg.Outcomes == nil {
+		return payment.Payment{}, false
+	}
+	ctx, cancel := context.WithTimeoutCause(r.Context(), h.cfg.OutcomeTimeout, errOutcomeSlow)
+	defer cancel()
+	found, err := h.cfg.Outcomes.Payment(ctx, receipt.First.Tenant, receipt.First.ID)
+	if err != nil {
+		if code, _ := payment.CodeOf(err); code != payment.CodeNotFound {
+			problem.Observe(w, fmt.Errorf("outcome of a repeated payment: %w", err))
+		}
+		return payment.Payment{}, false
+	}
+	return found, found.State.Final()
+}

@@ -1,0 +1,129 @@
+// Package object is the API's JSON payment object.
+//
+// It promises that a payment looks the same wherever it is shown: same members,
+// same order, same bytes for the same version, so that a strong ETag holds. What
+// must not be repeated to anybody, the payment method, has no member. No other
+// package knows the members' names or where a payment's URL is.
+package object
+
+import (
+	"time"
+
+	"github.com/paybuf/paybuf/payment"
+)
+
+// timeLayout is RFC 3339 in UTC with milliseconds, as exact as payments are kept.
+const timeLayout = "2006-01-02T15:04:05.000Z"
+
+// Payment is the wire form. Amount is in the currency's minor unit, and exact in
+// a double: payment.AmountMinorMax is below 2^53.
+type Payment struct {
+	ID          payment.ID    `json:"id"`
+	Object      string        `json:"object"` // "payment"
+	OrderNumber string        `json:"order_number"`
+	Amount      int64         `json:"amount"`
+	Currency    string        `json:"currency"`
+	State       payment.State `json:"state"`
+	Final       bool          `json:"final"`
+	Version     int64         `json:"version"`
+	Duplicate   *bool         `json:"duplicate,omitzero"` // only in an answer to a POST
+	StatusURL   string        `json:"status_url"`
+	AcceptedAt  string        `json:"accepted_at"`
+
+	*Details // only where the payment itself was looked up
+}
+
+// Details are the members that the answer to a new request leaves out: the
+// client has just sent them, or nothing has happened yet. Texts that were not
+// given are null.
+type Details struct {
+	Customer       *string           `json:"customer"`
+	Description    *string           `json:"description"`
+	Metadata       map[string]string `json:"metadata"`
+	PayerReference *string           `json:"payer_reference"`
+	Failure        *Failure          `json:"failure"` // null unless failed or parked
+	Attempts       int               `json:"attempts"`
+	UpdatedAt      string            `json:"updated_at"`
+}
+
+// Failure is why a payment failed or was parked.
+type Failure struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// List is the wire form of several payments.
+type List struct {
+	Object string    `json:"object"` // "list"
+	Data   []Payment `json:"data"`
+}
+
+// Of shows a payment with all that is known of it. base is what Base gives.
+func Of(p payment.Payment, base string) Payment {
+	shown := brief(p, base)
+	shown.Details = &Details{
+		Customer:       textOrNull(p.Customer),
+		Description:    textOrNull(p.Description),
+		Metadata:       p.Metadata,
+		PayerReference: textOrNull(p.PayerReference),
+		Failure:        failureOrNull(p.Failure),
+		Attempts:       p.Attempts,
+		UpdatedAt:      timeText(p.UpdatedAt),
+	}
+	return shown
+}
+
+// Accepted shows the request that a POST was answered with: its own, or the one
+// that it repeats.
+func Accepted(request payment.Request, base string, duplicate bool) Payment {
+	shown := brief(payment.Queue(request), base)
+	shown.Duplicate = &duplicate
+	return shown
+}
+
+// Replayed shows a payment to a POST that repeats it.
+func Replayed(p payment.Payment, base string) Payment {
+	shown := Of(p, base)
+	shown.Duplicate = new(true)
+	return shown
+}
+
+// ListOf shows payments in the order given.
+func ListOf(payments []payment.Payment, base string) List {
+	list := List{Object: "list", Data: make([]Payment, 0, len(payments))}
+	for _, p := range payments {
+		list.Data = append(list.Data, Of(p, base))
+	}
+	return list
+}
+
+func brief(p payment.Payment, base string) Payment {
+	return Payment{
+		ID:          p.ID,
+		Object:      "payment",
+		OrderNumber: p.OrderNumber,
+		Amount:      p.Money.Minor(),
+		Currency:    p.Money.Currency(),
+		State:       p.State,
+		Final:       p.State.Final(),
+		Version:     p.Version,
+		StatusURL:   base + Path(p.ID),
+		AcceptedAt:  timeText(p.AcceptedAt),
+	}
+}
+
+func timeText(at time.Time) string { return at.UTC().Format(timeLayout) }
+
+func textOrNull(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}
+
+func failureOrNull(failure payment.Failure) *Failure {
+	if failure == (payment.Failure{}) {
+		return nil
+	}
+	return &Failure{Code: failure.Code, Message: failure.Message}
+}

@@ -1,0 +1,31 @@
+package object
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// encoding makes equal payments equal bytes (metadata in one order), and lets a
+// payer's reference that is not UTF-8 not stand between a client and its answer.
+var encoding = json.JoinOptions(json.Deterministic(true), jsontext.AllowInvalidUTF8(true))
+
+// Write answers with a Payment or a List. An error means that the client is gone.
+func Write(w http.ResponseWriter, status int, shown any) error {
+	body, err := json.Marshal(shown, encoding)
+	if err != nil {
+		return fmt.Errorf("marshal payment: %w", err)
+	}
+	header := w.Header()
+	header.Set("Content-Type", "application/json")
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	header.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	if _, err := w.Write(body); err != nil {
+		return fmt.Errorf("write payment: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,73 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/paybuf/paybuf/payment"
+)
+
+// The attempt of a lease that ran out is closed as unknown: its holder may have
+// been heard. CASEs see the row as it was.
+const leaseSQL = `
+	WITH due AS (
+		SELECT id, state AS was
+		  FROM payments
+		 WHERE next_at <= now()
+		 ORDER BY next_at
+		 LIMIT $1
+		   FOR UPDATE SKIP LOCKED
+	), leased AS (
+		UPDATE payments p
+		   SET state = CASE due.was WHEN 'retrying' THEN 'paying' WHEN 'paying' THEN 'unknown' ELSE p.state END,
+		       version = p.version + 1,
+		       attempts = p.attempts + (due.was = 'retrying')::integer,
+		       lookups = CASE due.was WHEN 'retrying' THEN 0 ELSE p.lookups END,
+		       first_attempt_at = CASE due.was WHEN 'retrying' THEN coalesce(p.first_attempt_at, now())
+		                                       ELSE p.first_attempt_at END,
+		       last_attempt_at = CASE due.was WHEN 'retrying' THEN now() ELSE p.last_attempt_at END,
+		       next_at = now() + $2::bigint * interval '1 microsecond',
+		       updated_at = now()
+		  FROM due
+		 WHERE p.id = due.id
+		RETURNING ` + workColumns + `, due.was
+	), begun AS (
+		INSERT INTO attempts (payment_id, version, kind, number, started_at)
+		SELECT id, version, 'charge', attempts, updated_at FROM leased WHERE was = 'retrying'
+	), lost AS (
+		UPDATE attempts a
+		   SET ended_at = leased.updated_at, verdict = 'unknown', excerpt = 'lease ran out'
+		  FROM leased
+		 WHERE leased.was = 'paying' AND a.payment_id = leased.id AND a.version = leased.version - 1
+		   AND a.ended_at IS NULL
+	), told AS (
+		INSERT INTO events (payment_id, tenant_id, version, type, state, at)
+		SELECT id, tenant_id, version, 'payment.' || state, state, updated_at FROM leased WHERE was <> state
+	)
+	SELECT ` + workColumns + ` FROM leased p`
+
+// Lease takes over up to limit payments that are due, the longest due first, and
+// gives them to the caller until the lease ends. What was retrying comes back as
+// Paying with a new attempt on record; what was paying when its lease ran out
+// comes back as Unknown; what is unknown or pending stays so. No payment is given
+// to two callers: its former holder's version is out of date.
+func (db *DB) Lease(ctx context.Context, limit int, lease time.Duration) ([]payment.Work, error) {
+	if limit <= 0 {
+		return nil, nil
+	}
+	if err := checkLease(lease); err != nil {
+		return nil, err
+	}
+	var works []payment.Work
+	err := db.call(ctx, "lease due payments", func(ctx context.Context, q querier) error {
+		rows, err := q.Query(ctx, leaseSQL, min(limit, BatchMax), lease.Microseconds())
+		if err != nil {
+			return err
+		}
+		works, err = pgx.CollectRows(rows, scanWork)
+		return err
+	})
+	return works, err
+}

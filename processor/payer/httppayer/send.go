@@ -1,0 +1,141 @@
+package httppayer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"time"
+
+	"github.com/paybuf/paybuf/payment"
+)
+
+// Limits of what a payer may send us.
+const (
+	answerBytesMax = 64 << 10
+	headerBytesMax = 16 << 10
+)
+
+// Times of a connection, as opposed to those of a call.
+const (
+	// idleTimeout is shorter than what servers grant (nginx 75 s, Go's ours),
+	// so that we rather than they close a connection and no send meets a closed
+	// one.
+	idleTimeout = 30 * time.Second
+	keepAlive   = 15 * time.Second
+)
+
+var errAnswerTooLarge = fmt.Errorf("the answer has more than %d bytes", answerBytesMax)
+
+// call is one request to be sent once.
+type call struct {
+	method  string
+	url     *url.URL
+	key     payment.ID // "" for a look-up
+	body    []byte     // nil for a look-up
+	timeout time.Duration
+	slow    error // the cause if timeout ends it
+}
+
+// exchange is what came of a call. Status is 0 if no status line came; err may
+// come with a status, if the body could not be read.
+type exchange struct {
+	connected bool // there was a connection to send on: bytes may have left
+	canceled  bool // our caller gave up
+	status    int
+	header    http.Header
+	body      []byte
+	err       error
+}
+
+func newTransport(cfg Config) *http.Transport {
+	dialer := &net.Dialer{KeepAlive: keepAlive} // the call's deadline bounds the dial
+	only1 := new(http.Protocols)
+	only1.SetHTTP1(true)
+	return &http.Transport{
+		DialContext:            dialer.DialContext,
+		TLSClientConfig:        cfg.TLS,
+		Protocols:              only1,
+		MaxConnsPerHost:        cfg.Connections,
+		MaxIdleConns:           cfg.Connections,
+		MaxIdleConnsPerHost:    cfg.Connections,
+		IdleConnTimeout:        idleTimeout,
+		MaxResponseHeaderBytes: headerBytesMax,
+		DisableCompression:     true, // the limit of the body is on what arrives
+	}
+}
+
+// send makes one round trip on the transport itself, not through an http.Client,
+// which would follow redirects.
+func (p *Payer) send(ctx context.Context, c call) exchange {
+	bounded, cancel := context.WithTimeoutCause(ctx, c.timeout, c.slow)
+	defer cancel()
+	var result exchange
+	traced := httptrace.WithClientTrace(bounded, &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { result.connected = true },
+	})
+	request, err := p.newRequest(traced, c)
+	if err != nil {
+		result.err = err
+		return result
+	}
+	response, err := p.transport.RoundTrip(request)
+	if err != nil {
+		result.err = because(bounded, err)
+		result.canceled = errors.Is(ctx.Err(), context.Canceled)
+		return result
+	}
+	defer response.Body.Close() //nolint:errcheck // nothing more is read from it
+	result.status, result.header = response.StatusCode, response.Header
+	result.body, err = readAnswer(response.Body)
+	if err != nil {
+		result.err = because(bounded, err)
+	}
+	return result
+}
+
+func (p *Payer) newRequest(ctx context.Context, c call) (*http.Request, error) {
+	request, err := http.NewRequestWithContext(ctx, c.method, c.url.String(), nil)
+	if err != nil {
+		return nil, fmt.Errorf("make the request: %w", err)
+	}
+	request.Header.Set("Accept", "application/json")
+	request.Header.Set("User-Agent", "paybuf")
+	if p.cfg.Token != "" {
+		request.Header.Set("Authorization", "Bearer "+p.cfg.Token)
+	}
+	if c.body == nil {
+		request.Header.Set("Cache-Control", "no-cache") // an old "not found" would be a lie
+		return request, nil
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Idempotency-Key", string(c.key))
+	// http.Transport sends a POST with an Idempotency-Key again on another
+	// connection if it can rewind the body. GetBody stays nil, so it cannot.
+	request.Body = io.NopCloser(bytes.NewReader(c.body))
+	request.ContentLength = int64(len(c.body))
+	return request, nil
+}
+
+// readAnswer reads to the end, so that the connection can be used again, or to
+// the limit.
+func readAnswer(body io.Reader) ([]byte, error) {
+	read, err := io.ReadAll(io.LimitReader(body, answerBytesMax+1))
+	if len(read) > answerBytesMax {
+		return read[:answerBytesMax], errAnswerTooLarge
+	}
+	return read, err
+}
+
+// because gives the cause of the context's end if that is why err came.
+func because(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return err
+}
