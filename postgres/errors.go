@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -22,6 +23,16 @@ const (
 	uniqueViolation      = "23505"
 	undefinedTable       = "42P01"
 )
+
+var (
+	// connection, clash, resources, locks, operator, system
+	passingClasses = []string{"08", "40", "53", "55", "57", "58"}
+	// data exception, constraint violation, too large (for an index, for example)
+	dataClasses = []string{"22", "23", "54"}
+)
+
+// syntaxOrAccess is the class of a table, column or right that is missing.
+const syntaxOrAccess = "42"
 
 const (
 	detailUnavailable = "the database does not answer"
@@ -52,16 +63,15 @@ func classOf(err error) (payment.Code, string) {
 	if !ok || len(answer.Code) < 2 || answer.Code == readOnlyTransaction {
 		return payment.CodeUnavailable, detailUnavailable
 	}
-	switch answer.Code[:2] {
-	case "22", "23", "54": // data exception, constraint violation, a value too large for an index
-		return payment.CodeInvalid, detailInvalid
-	case "08", "40", "53", "55", "57", "58": // connection, clash, resources, locks, operator, system
+	_, connecting := errors.AsType[*pgconn.ConnectError](err)
+	switch class := answer.Code[:2]; {
+	case slices.Contains(passingClasses, class):
 		return payment.CodeUnavailable, detailUnavailable
-	case "28", "3D": // authorization, no such database
+	case connecting: // a role, database or setting that the server does not have
 		return payment.CodeConfig, detailAccess
-	case "3F": // no schema
-		return payment.CodeConfig, detailNoSchema
-	case "42": // a table, column or right that is missing
+	case slices.Contains(dataClasses, class):
+		return payment.CodeInvalid, detailInvalid
+	case class == syntaxOrAccess:
 		return payment.CodeConfig, detailSchema
 	}
 	return payment.CodeInternal, "internal error"
@@ -70,15 +80,7 @@ func classOf(err error) (payment.Code, string) {
 // is tells whether err is the server's answer with one of the given codes.
 func is(err error, codes ...string) bool {
 	answer, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok {
-		return false
-	}
-	for _, code := range codes {
-		if answer.Code == code {
-			return true
-		}
-	}
-	return false
+	return ok && slices.Contains(codes, answer.Code)
 }
 
 // refused is the error for a call that makes no sense whatever the database

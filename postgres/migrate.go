@@ -15,7 +15,6 @@ import (
 	"github.com/pressly/goose/v3/lock"
 
 	"github.com/paybuf/paybuf/migrations"
-	"github.com/paybuf/paybuf/payment"
 )
 
 const (
@@ -92,8 +91,11 @@ func migrationLock(ctx context.Context, database *sql.DB) (int64, error) {
 	if err := database.QueryRowContext(ctx, serverSQL).Scan(&version, &schema); err != nil {
 		return 0, err
 	}
-	if version < serverVersionMin {
-		return 0, &payment.Error{Code: payment.CodeConfig, Detail: "Postgres 15 or newer is needed"}
+	switch {
+	case version < serverVersionMin:
+		return 0, misfit("Postgres 15 or newer is needed")
+	case schema == "":
+		return 0, misfit(detailNoSchema)
 	}
 	return int64(crc32.ChecksumIEEE([]byte("paybuf migrations of " + schema))), nil
 }

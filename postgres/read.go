@@ -82,21 +82,28 @@ func scanWork(row pgx.CollectableRow) (payment.Work, error) {
 		&w.State, &w.Version, &w.PayerReference, &w.Failure.Code, &w.Failure.Message,
 		&w.Attempts, &w.Lookups, &firstAttemptAt, &lastAttemptAt, &nextAt, &w.UpdatedAt)
 	if err != nil {
-		return w, err
+		return w, unreadable(w.ID, err)
 	}
 	if retryOf != nil {
 		w.RetryOf = *retryOf
 	}
 	if w.Money, err = payment.RestoreMoney(minor, currency); err != nil {
-		return w, fmt.Errorf("payment %s: %w", w.ID, err)
+		return w, unreadable(w.ID, err)
 	}
 	if err := json.Unmarshal(metadata, &w.Metadata); err != nil {
-		return w, fmt.Errorf("payment %s: metadata: %w", w.ID, err)
+		return w, unreadable(w.ID, err)
 	}
 	w.AcceptedAt, w.UpdatedAt, w.LeasedAt = w.AcceptedAt.UTC(), w.UpdatedAt.UTC(), w.UpdatedAt.UTC()
 	w.FirstAttemptAt, w.LastAttemptAt, w.NextAt = instant(firstAttemptAt), instant(lastAttemptAt), instant(nextAt)
 	w.Attempt = w.Attempts
 	return w, nil
+}
+
+// unreadable is the error for a row that we cannot have written.
+func unreadable(id payment.ID, err error) error {
+	return &payment.Error{
+		Code: payment.CodeInternal, Detail: "internal error", Cause: fmt.Errorf("read payment %s: %w", id, err),
+	}
 }
 
 // instant reads a time that may be missing.

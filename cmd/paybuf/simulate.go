@@ -38,6 +38,7 @@ Exit codes: 0 stopped by Ctrl-C or SIGTERM, 1 it failed, 2 the flags must change
 		},
 	}
 	addSimulatorFlags(cmd.Flags(), &opts)
+	cmd.AddCommand(newSimulateReport())
 	return cmd
 }
 

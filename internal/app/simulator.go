@@ -65,3 +65,6 @@ func (s *Simulator) Stop(context.Context) {
 	s.wg.Wait()
 	_ = s.engine.Close() // every charge that was answered is on disk already
 }
+
+// ReadLedger counts a simulated payer's ledger file.
+func ReadLedger(file string) (simulator.Summary, error) { return simulator.ReadLedger(file) }

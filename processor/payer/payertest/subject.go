@@ -102,7 +102,7 @@ const PaymentMethod = "tok_never_to_be_seen"
 var orders atomic.Int64
 
 // NewRequest gives a request with an identity of its own.
-func NewRequest(t *testing.T) payment.Request {
+func NewRequest(t testing.TB) payment.Request {
 	t.Helper()
 	secret := sha256.Sum256([]byte("payertest"))
 	key, err := payment.NewIDKey(secret[:])

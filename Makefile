@@ -1,0 +1,84 @@
+# Paybuf. `make demo` and `make test` are all that a newcomer needs.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GO ?= go
+# The version comes from git if there is one.
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+# The linter has a module file of its own, so that its dependencies are never ours.
+LINT := $(GO) tool -modfile=internal/tools/lint.mod golangci-lint
+# What `make trial` sends: a CSV with order_id, payment_sequential, payment_type
+# and payment_value (see CONTRIBUTING.md).
+PAYBUF_TRIAL_CSV ?=
+# Where `make dev` keeps its data, and what it is told besides.
+DATA ?=
+ARGS ?=
+FUZZTIME ?= 20s
+
+##@ Run
+
+.PHONY: demo
+demo: build ## See it work: duplicates in, one charge per order out, and a verdict
+	@deploy/demo.sh bin/paybuf
+
+.PHONY: dev
+dev: build ## Run all of Paybuf on this machine (DATA=dir ARGS='--payer URL')
+	bin/paybuf dev $(if $(DATA),--data $(DATA)) $(ARGS)
+
+.PHONY: build
+build: setup ## Build bin/paybuf
+	@mkdir -p bin
+	@test -x bin/paybuf || echo "building bin/paybuf; the first time takes a minute or two"
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/paybuf ./cmd/paybuf
+
+.PHONY: setup
+setup: ## Install what is missing: Postgres' server programs
+	@deploy/install-postgres.sh --quiet
+
+##@ Test
+
+.PHONY: test
+test: setup ## Run all tests
+	$(GO) test ./...
+
+.PHONY: race
+race: setup ## Run all tests under the race detector
+	$(GO) test -race ./...
+
+.PHONY: trial
+trial: setup ## Send a real file to the real program, with a hostile payer and kill -9
+	PAYBUF_TRIAL_CSV=$(PAYBUF_TRIAL_CSV) $(GO) test -tags trial -count=1 -v -timeout 30m ./internal/trial
+
+.PHONY: fuzz
+fuzz: ## Fuzz each decoder of outside bytes for FUZZTIME
+	@for target in $$(grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u); do \
+		for name in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]+' $$target/*_test.go | cut -c6-); do \
+			echo "$$target $$name"; $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) $$target; \
+		done; \
+	done
+
+##@ Keep in order
+
+.PHONY: gen
+gen: ## Write generated documents anew
+	$(GO) test ./payment -run TestDiagram -update
+
+.PHONY: lint
+lint: ## Run the linters
+	$(LINT) run ./...
+
+.PHONY: verify
+verify: ## Check formatting, vet, lint, module files and generated documents
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(GO) vet -tags trial ./internal/trial
+	$(GO) mod tidy -diff
+	$(GO) mod verify
+	$(MAKE) --no-print-directory lint
+	$(GO) test ./payment -run TestDiagram
+	$(GO) test ./internal/app -run TestImports
+
+.PHONY: help
+help: ## Show this
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
