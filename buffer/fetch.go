@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -35,7 +36,7 @@ func (s *Shard) Fetch(ctx context.Context, limit int) ([]payment.Delivery, error
 	}
 	more, err := s.fetchPresent(limit - 1)
 	if err != nil {
-		s.log.Debug("fetch after a first payment", "error", err) // the first one is what counts
+		s.log.Debug("fetch after a first payment", slog.Any("error", err)) // the first one is what counts
 	}
 	return append(deliveries, more...), nil
 }

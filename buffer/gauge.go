@@ -80,7 +80,7 @@ func (s *Shard) measure(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	pending := consumer.NumPending + uint64(max(consumer.NumAckPending, 0)) //nolint:gosec // not negative
+	pending := consumer.NumPending + uint64(max(consumer.NumAckPending, 0))
 	s.gauge.update(now, consumer.AckFloor.Stream, Stats{
 		Stream:   s.name,
 		Messages: stream.State.Msgs,

@@ -245,6 +245,7 @@ func kindName(kind jsontext.Kind) string {
 		return "a boolean"
 	case '[':
 		return "an array"
+	default: // null has its own text, and nothing else begins a value
+		return "an object"
 	}
-	return "an object"
 }

@@ -76,7 +76,7 @@ func TestDiagram_isTheOneInTheDocs(t *testing.T) {
 		"Drawn from the table in `payment/state.go`; `make gen` draws it anew.\n\n" +
 		"```mermaid\n" + Diagram() + "```\n"
 	if *update {
-		if err := os.WriteFile(file, []byte(want), 0o644); err != nil { //nolint:gosec // a document
+		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/paybuf/paybuf/internal/local/localtest"
 )
 
 func TestRetryClashes_onlyClashesAndNotForEver(t *testing.T) {
@@ -44,6 +46,27 @@ func TestRetryClashes_endsWithItsCall(t *testing.T) {
 			t.Errorf("it went on for %v", took)
 		}
 	})
+}
+
+func TestOpen_commitsAreOnDiskWhateverTheDefaults(t *testing.T) {
+	t.Parallel()
+	const weak = "&options=-csynchronous_commit%3Doff%20-cdefault_transaction_isolation%3Dserializable"
+	db, err := Open(t.Context(), localtest.Postgres(t)+weak, Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	for setting, want := range map[string]string{
+		"synchronous_commit": "on", "transaction_isolation": "read committed", "timezone": "UTC",
+	} {
+		var got string
+		if err := db.pool.QueryRow(t.Context(), "SELECT current_setting($1)", setting).Scan(&got); err != nil {
+			t.Fatal(err)
+		}
+		if got != want {
+			t.Errorf("%s is %q, want %q", setting, got, want)
+		}
+	}
 }
 
 func TestStorable_cutsAtACharacter(t *testing.T) {

@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -270,6 +271,51 @@ func TestClaim_concurrentBatchesClaimEachOrderOnce(t *testing.T) {
 	}
 	if n := l.count("attempts"); n != len(seen) {
 		t.Errorf("%d attempts of %d orders", n, len(seen))
+	}
+}
+
+func TestClaim_ofManyBodiesOneWins(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	const claimers, numbers = 8, 25
+	var mu sync.Mutex
+	works := map[payment.ID]payment.Work{}
+	conflicts := 0
+	batches := make([][]payment.Request, claimers)
+	for i := range batches {
+		for _, n := range rand.Perm(numbers) {
+			batches[i] = append(batches[i], order(t, fmt.Sprintf("A-%d", n), costing(int64(100+i))))
+		}
+	}
+	together(claimers, func(i int) {
+		claimed, err := l.Claim(context.Background(), batches[i], nil, lease)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for _, work := range claimed.Works {
+			if winner, twice := works[work.ID]; twice {
+				t.Errorf("%s is to be paid as %v and as %v", work.ID, winner.Money, work.Money)
+			}
+			works[work.ID] = work
+		}
+		conflicts += claimed.Conflicts
+	})
+	if len(works) != numbers || conflicts != numbers*(claimers-1) {
+		t.Errorf("%d works and %d conflicts", len(works), conflicts)
+	}
+	for id, work := range works {
+		if p := l.read(id); p.Money != work.Money {
+			t.Errorf("%s is %v, and its work is %v", id, p.Money, work.Money)
+		}
+	}
+	if n := l.count("conflicts c JOIN payments p ON p.id = c.payment_id AND p.fingerprint <> c.fingerprint"); n != conflicts {
+		t.Errorf("%d conflicts on record, want %d", n, conflicts)
+	}
+	if n := l.count("events WHERE type = 'payment.conflict'"); n != conflicts {
+		t.Errorf("%d events of conflicts, want %d", n, conflicts)
 	}
 }
 

@@ -25,9 +25,9 @@ const (
 )
 
 var (
-	// connection, clash, resources, locks, operator, system
+	// passingClasses: connection, clash, resources, locks, operator, system.
 	passingClasses = []string{"08", "40", "53", "55", "57", "58"}
-	// data exception, constraint violation, too large (for an index, for example)
+	// dataClasses: data exception, constraint violation, too large (for an index).
 	dataClasses = []string{"22", "23", "54"}
 )
 

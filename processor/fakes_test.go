@@ -175,15 +175,6 @@ func (l *memoryLedger) setFail(err error) {
 	l.fail = err
 }
 
-func (l *memoryLedger) state(id payment.ID) payment.State {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if row := l.rows[id]; row != nil {
-		return row.State
-	}
-	return payment.Queued
-}
-
 func (l *memoryLedger) count(state payment.State) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()

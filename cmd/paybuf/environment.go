@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/paybuf/paybuf/internal/nearest"
 )
 
 const envPrefix = "PAYBUF_"
@@ -27,7 +29,7 @@ func applyEnvironment(cmd *cobra.Command, environ []string) error {
 			continue
 		}
 		if !slices.Contains(known, name) {
-			return usageError{fmt.Errorf("the environment variable %s is not known; did you mean %s?", name, nearest(name, known))}
+			return usageError{fmt.Errorf("the environment variable %s is not known%s", name, hint(name, known))}
 		}
 		flag := flags[name]
 		if flag == nil || flag.Changed {
@@ -57,27 +59,17 @@ func variables(cmd *cobra.Command) []string {
 	return slices.Compact(names)
 }
 
-// nearest gives the candidate with the smallest edit distance.
-func nearest(name string, candidates []string) string {
-	return slices.MinFunc(candidates, func(a, b string) int { return distance(name, a) - distance(name, b) })
+func hint(name string, known []string) string {
+	if meant, found := nearest.Name(strings.TrimPrefix(name, envPrefix), trimmed(known)); found {
+		return "; did you mean " + envPrefix + meant + "?"
+	}
+	return ""
 }
 
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+func trimmed(names []string) []string {
+	short := make([]string, len(names))
+	for i, name := range names {
+		short[i] = strings.TrimPrefix(name, envPrefix)
 	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
+	return short
 }

@@ -20,12 +20,12 @@ import (
 )
 
 const (
-	devTenant      payment.TenantID = "dev"
-	devFile                         = "dev.json"
-	devSecretsFile                  = "secrets.json"
-	devLedgerFile                   = "payer-ledger.ndjson"
-	devNATSFolder                   = "nats"
-	dirMode                         = 0o755 // Postgres' own user must get in; each file inside has its own mode
+	devTenant      = payment.TenantID("dev")
+	devFile        = "dev.json"
+	devSecretsFile = "secrets.json"
+	devLedgerFile  = "payer-ledger.ndjson"
+	devNATSFolder  = "nats"
+	dirMode        = 0o755 // Postgres' own user must get in; each file inside has its own mode
 )
 
 // DevOptions are what `paybuf dev` is told. Options holds what it shares with
@@ -64,7 +64,7 @@ func StartDev(ctx context.Context, opts DevOptions) (*Dev, error) {
 	if err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
-	if err := os.MkdirAll(dir, dirMode); err != nil { //nolint:gosec // see dirMode
+	if err := os.MkdirAll(dir, dirMode); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
 	opts.Dir = dir

@@ -15,7 +15,7 @@ func TestWriteDurably_replacesWithAPrivateFile(t *testing.T) {
 		if err := writeDurably(path, content); err != nil {
 			t.Fatal(err)
 		}
-		got, err := os.ReadFile(path) //nolint:gosec // The test's own file.
+		got, err := os.ReadFile(path)
 		if err != nil || string(got) != content {
 			t.Errorf("it holds %q (%v), want %q", got, err, content)
 		}

@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 // ends when the test does.
 func own(what, dir string) error {
 	ctx := context.Background()
-	line := ""
+	var line string
 	switch what {
 	case ownerNATS:
 		n, err := local.StartNATS(ctx, local.NATSConfig{Dir: dir, Logger: silent})
@@ -85,7 +85,7 @@ type owner struct {
 
 func startOwner(t *testing.T, what, dir string) *owner {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], dir) //nolint:gosec // This very test binary.
+	cmd := exec.CommandContext(t.Context(), os.Args[0], dir)
 	cmd.Env = append(os.Environ(), ownerVariable+"="+what)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe() // open for as long as the owner shall live

@@ -54,7 +54,8 @@ func (l *natsLogger) Debugf(string, ...any) {}
 func (l *natsLogger) Tracef(string, ...any) {}
 
 func (l *natsLogger) write(level slog.Level, message, format string, v []any) {
-	l.log.Log(context.Background(), level, message, "cause", strings.TrimSpace(fmt.Sprintf(format, v...)))
+	l.log.LogAttrs(context.Background(), level, message,
+		slog.String("cause", strings.TrimSpace(fmt.Sprintf(format, v...))))
 }
 
 // fatal returns what the server said before it gave up, or nil.

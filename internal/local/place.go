@@ -136,7 +136,7 @@ func (p place) connect(ctx context.Context, log *slog.Logger) error {
 		return fmt.Errorf("link to the relocated cluster: %w", err)
 	}
 	log.InfoContext(ctx, "the Postgres cluster is kept outside its directory, which its user cannot reach",
-		"directory", p.dir, "user", p.account.name, "cluster", p.cluster)
+		slog.String("directory", p.dir), slog.String("user", p.account.name), slog.String("cluster", p.cluster))
 	return nil
 }
 
@@ -158,6 +158,7 @@ func (p place) setAside(ctx context.Context, log *slog.Logger) error {
 	if err := os.RemoveAll(old); err != nil {
 		return err
 	}
-	log.WarnContext(ctx, "the directory was removed but its Postgres cluster was not: set aside", "directory", p.dir, "old", old)
+	log.WarnContext(ctx, "the directory was removed but its Postgres cluster was not: set aside",
+		slog.String("directory", p.dir), slog.String("old", old))
 	return os.Rename(p.cluster, old)
 }

@@ -53,8 +53,8 @@ func start(cmd *exec.Cmd) (*child, error) {
 // group of its own so that Ctrl-C reaches us and not it, and in an environment
 // that holds nothing of ours.
 func (a account) command(program string, args []string) *exec.Cmd {
-	cmd := exec.CommandContext(context.Background(), program, args...) //nolint:gosec // Found by findPrograms.
-	cmd.Dir = "/"                                                      // our own may be closed to the account
+	cmd := exec.CommandContext(context.Background(), program, args...)
+	cmd.Dir = "/" // our own may be closed to the account
 	cmd.Env = []string{"PATH=/usr/bin:/bin", "LC_ALL=C", "TZ=UTC"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: a.credential()}
 	return cmd

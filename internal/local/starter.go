@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/url"
 	"strconv"
@@ -92,7 +93,7 @@ func (s *starter) takeOver(ctx context.Context) (*postmaster, error) {
 	if server == nil || err != nil {
 		return nil, err
 	}
-	log := s.cfg.Logger.With("pid", file.pid, "cluster", s.place.cluster)
+	log := s.cfg.Logger.With(slog.Int("pid", file.pid), slog.String("cluster", s.place.cluster))
 	if s.matches(file) {
 		s.port = file.port
 		if s.awaitReady(ctx, server) == nil {

@@ -5,7 +5,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/paybuf/paybuf/internal/nearest"
 )
+
+// partLenMin is from which length a column's name inside another tells that
+// several were meant to be put together.
+const partLenMin = 3
 
 // Names of the columns unless Columns has others: those of the API.
 const (
@@ -142,12 +148,12 @@ func (h header) missing(name string) error {
 	parts := make([]string, 0, len(h)) // columns that the name holds
 	for i, column := range h {
 		quoted[i] = strconv.Quote(column)
-		if holds(name, column) {
+		if len(column) >= partLenMin && strings.Contains(name, column) {
 			parts = append(parts, "{"+column+"}")
 		}
 	}
 	hint := ""
-	if near, ok := nearest(name, h); len(parts) > 1 {
+	if near, ok := nearest.Name(name, h); len(parts) > 1 {
 		hint = fmt.Sprintf("; several are put together in braces, such as %q", strings.Join(parts, "-"))
 	} else if ok {
 		hint = fmt.Sprintf("; did you mean %q?", near)

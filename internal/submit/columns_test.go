@@ -103,11 +103,3 @@ func TestColumns_twoOfOneNameAreNotGuessed(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
-
-func TestNearest_keepsQuietIfNothingIsNear(t *testing.T) {
-	for _, names := range [][]string{nil, {""}, {"a", "b"}, {"payment_installments"}} {
-		if got, ok := nearest("amount", names); ok {
-			t.Errorf("%q: got %q", names, got)
-		}
-	}
-}

@@ -40,7 +40,7 @@ func (h *histogram) quantile(q float64) time.Duration {
 // bucketOf: the first row counts single microseconds; each further one covers a
 // power of two with the leading bits after the highest.
 func bucketOf(took time.Duration) int {
-	micros := uint64(max(0, took.Microseconds())) //nolint:gosec // not negative
+	micros := uint64(max(0, took.Microseconds()))
 	shift := bits.Len64(micros) - subBucketBits - 1
 	if shift < 0 {
 		return int(micros) //nolint:gosec // less than subBuckets

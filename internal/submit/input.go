@@ -72,7 +72,7 @@ func (in *input) open(pass int) (requests, io.Closer, error) {
 		rows, err := in.read(in.opts.Stdin, pass)
 		return rows, io.NopCloser(nil), err
 	}
-	file, err := os.Open(in.opts.File) //nolint:gosec // the user names the file
+	file, err := os.Open(in.opts.File)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -30,7 +30,7 @@ func newDisplay(out io.Writer, quiet bool) display {
 	if quiet {
 		return noDisplay{}
 	}
-	if file, ok := out.(*os.File); ok && term.IsTerminal(int(file.Fd())) { //nolint:gosec // a descriptor is small
+	if file, ok := out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
 		return &barDisplay{out: out}
 	}
 	return &lineDisplay{out: out, every: linesEvery}

@@ -91,7 +91,7 @@ func (p *process) stop(t *testing.T) {
 }
 
 // output runs a command to its end and gives what it printed as JSON.
-func output(t *testing.T, ctx context.Context, into any, args ...string) {
+func output(ctx context.Context, t *testing.T, into any, args ...string) {
 	t.Helper()
 	cmd := exec.CommandContext(ctx, program, args...)
 	var stderr bytes.Buffer

@@ -41,7 +41,7 @@ func (in *installation) submit(t *testing.T, file string, m mapping, repeat int)
 	ctx, cancel := context.WithTimeout(t.Context(), timeMax)
 	defer cancel()
 	var got answers
-	output(t, ctx, &got, "submit", file, "--json", "--quiet", "--wait", "--wait-timeout", timeMax.String(),
+	output(ctx, t, &got, "submit", file, "--json", "--quiet", "--wait", "--wait-timeout", timeMax.String(),
 		"--url", "http://"+in.address, "--concurrency", "32", "--repeat", strconv.Itoa(repeat),
 		"--order-column", m.template, "--amount-column", "payment_value", "--amount-unit", "major",
 		"--currency", currency, "--payment-method-column", "payment_type")
@@ -73,7 +73,7 @@ func (in *installation) judge(t *testing.T, want expectation, got answers) {
 	equal(t, "sum charged by the payer", charged.sumMinor, want.sumMinor)
 
 	var kept totals
-	output(t, t.Context(), &kept, "totals", "--json", "--data", in.data)
+	output(t.Context(), t, &kept, "totals", "--json", "--data", in.data)
 	equal(t, "payments in Postgres", kept.Payments["succeeded"], orders)
 	equal(t, "states in Postgres", len(kept.Payments), 1)
 	equal(t, "sum in Postgres", kept.Succeeded[currency], want.sumMinor)

@@ -16,10 +16,10 @@ import (
 
 // Limits of a trial.
 const (
-	trialOrders  = 400
-	trialTimeout = 200 * time.Millisecond // of a call
-	stepsMax     = 200                    // to settle one order
-	between      = 20 * time.Millisecond  // look-ups
+	trialOrders  = 100
+	trialTimeout = 300 * time.Millisecond // of a call
+	trialMax     = time.Minute            // to settle one order
+	between      = 50 * time.Millisecond  // look-ups
 )
 
 // bad is a payer that gets about every second send wrong, in every way.
@@ -103,9 +103,9 @@ func settleAll(t *testing.T, payer payertest.Payer) map[string]payment.Money {
 // charged, or what has a key.
 func settle(ctx context.Context, payer payertest.Payer, request payment.Request) payment.Verdict {
 	traits := payer.Traits()
-	called := time.Now()
+	began, called := time.Now(), time.Now()
 	answer := payer.Charge(ctx, request)
-	for range stepsMax {
+	for time.Since(began) < trialMax {
 		switch answer.Verdict {
 		case payment.VerdictCharged, payment.VerdictDeclined:
 			return answer.Verdict

@@ -143,7 +143,7 @@ func makeDir(prefix string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return dir, os.Chmod(dir, 0o711) //nolint:gosec // Passable, not listable; the secrets in it are 0600.
+	return dir, os.Chmod(dir, 0o711)
 }
 
 // removeCluster removes a server's directory, and the cluster wherever it is.

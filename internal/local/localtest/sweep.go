@@ -32,7 +32,7 @@ func abandoned(dir string) bool {
 	if err != nil || time.Since(info.ModTime()) < leftoverAge {
 		return false
 	}
-	file, err := os.OpenFile(filepath.Join(dir, "postgres.lock"), os.O_RDWR, 0) //nolint:gosec // A directory of our own making.
+	file, err := os.OpenFile(filepath.Join(dir, "postgres.lock"), os.O_RDWR, 0)
 	if err != nil {
 		return os.IsNotExist(err) // killed before it had one
 	}
