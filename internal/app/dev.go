@@ -133,11 +133,8 @@ func (d *Dev) startServers(ctx context.Context) error {
 	starting.Go(func() { jetstream, natsErr = local.StartNATS(ctx, natsOptions) })
 	starting.Wait()
 	if pg != nil {
-		d.onStop("postgres", func(ctx context.Context) {
-			if err := pg.Stop(ctx); err != nil {
-				d.log.Warn("stop Postgres", slog.Any("error", err))
-			}
-		})
+		keeper := keepPostgres(pg, postgresOptions)
+		d.onStop("postgres", keeper.stop)
 		d.opts.PostgresURL, d.info.PostgresURL = pg.URL(), pg.URL()
 	}
 	if jetstream != nil {

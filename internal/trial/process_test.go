@@ -177,6 +177,23 @@ func (in *installation) startDev(t *testing.T) {
 	}
 }
 
+// killPostgres is kill -9 of the server beside dev, whose children end with it.
+func (in *installation) killPostgres(t *testing.T) {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(in.data, "postgres", "postmaster.pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, _, _ := bytes.Cut(content, []byte("\n"))
+	pid, err := strconv.Atoi(string(line))
+	if err != nil || pid < 2 {
+		t.Fatalf("postmaster.pid names no process: %q", line)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // idKey is what dev derives payment ids with.
 func (in *installation) idKey(t *testing.T) []byte {
 	t.Helper()

@@ -181,12 +181,16 @@ func TestFile_hostilePayerAndKillsChargeEachOrderOnce(t *testing.T) {
 			var got answers
 			var sending sync.WaitGroup
 			sending.Go(func() { got = in.submit(t, file, perPart, 1) })
-			for _, part := range []int64{3, 2} { // when a third and a half are charged
-				in.awaitCharges(t, want, int64(len(want.orders))/part)
-				in.dev.kill()
-				t.Log("kill -9 of dev")
-				in.startDev(t)
-			}
+			orders := int64(len(want.orders))
+			in.awaitCharges(t, want, orders/3)
+			in.dev.kill()
+			t.Log("kill -9 of dev")
+			in.startDev(t)
+			in.awaitCharges(t, want, orders/2)
+			in.dev.kill()
+			in.killPostgres(t)
+			t.Log("kill -9 of dev and of its Postgres")
+			in.startDev(t)
 			sending.Wait()
 			logAnswers(t, got, want)
 			equal(t, "refused", got.Refused, want.refused)
