@@ -28,7 +28,8 @@ var bad = simulator.Options{
 	Decline: 0.1, Pending: 0.1, PendingFor: 50 * time.Millisecond, PendingDecline: 0.5,
 	Faults: simulator.Faults{
 		Unavailable: 0.05, RateLimited: 0.05, ErrorBefore: 0.05, ErrorAfter: 0.05, ResetBefore: 0.05,
-		ResetAfter: 0.05, Hang: 0.05, WrongAmount: 0.05, Garbage: 0.05, Late: 0.2, LateFor: 300 * time.Millisecond,
+		ResetAfter: 0.05, Hang: 0.05, WrongAmount: 0.05, Garbage: 0.05, Late: 0.2, LateFor: 200 * time.Millisecond,
+		SendsMax: 3, // so that an end is in sight
 	},
 	Lookups: simulator.LookupFaults{Unavailable: 0.1, Error: 0.1, Hang: 0.02},
 }
@@ -155,7 +156,7 @@ func BenchmarkCharge(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer engine.Close() //nolint:errcheck // the numbers count
+	defer engine.Close()
 	server := httptest.NewServer(engine.Handler())
 	defer server.Close()
 	remote, err := httppayer.New(server.URL, httppayer.Config{Connections: 64})

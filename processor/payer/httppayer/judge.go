@@ -180,7 +180,7 @@ func (j judge) answer(verdict payment.Verdict, failure payment.Failure) payment.
 func (j judge) retryAfter() (time.Duration, bool) {
 	text := j.header.Get("Retry-After")
 	if seconds, err := strconv.ParseUint(text, 10, 64); err == nil {
-		return time.Duration(min(seconds, retryAfterSecondsMax)) * time.Second, true //nolint:gosec // a day at most
+		return time.Duration(min(seconds, retryAfterSecondsMax)) * time.Second, true
 	}
 	at, err := http.ParseTime(text)
 	if err != nil {

@@ -60,7 +60,7 @@ func TestCharge_wouldBeTwoSendsWithGetBody(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, _ = io.Copy(io.Discard, response.Body) //nolint:errcheck // its end is what counts
+		_, _ = io.Copy(io.Discard, response.Body) // its end is what counts
 		if err := response.Body.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -98,7 +98,7 @@ func TestCharge_sendsWhatTheContractSays(t *testing.T) {
 	var got *http.Request
 	var bodies []string
 	payer := serve(t, func(_ http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body) //nolint:errcheck // a short body fails below
+		body, _ := io.ReadAll(r.Body) // a short body fails below
 		got, bodies = r, append(bodies, string(body))
 	}, httppayer.Config{Token: "psp_secret"})
 	for range 20 {
@@ -147,7 +147,7 @@ func silent(t *testing.T) (handler http.HandlerFunc, arrived chan struct{}) {
 	over := make(chan struct{})
 	t.Cleanup(func() { close(over) })
 	return func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body) //nolint:errcheck // the client may leave
+		_, _ = io.Copy(io.Discard, r.Body) // the client may leave
 		arrived <- struct{}{}
 		select {
 		case <-r.Context().Done():
@@ -180,7 +180,7 @@ func TestCharge_withoutAConnectionWasNotSent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer listener.Close() //nolint:errcheck // the test is over
+		defer listener.Close()
 		payer := dial(t, "https://"+listener.Addr().String(), httppayer.Config{Timeout: 50 * time.Millisecond})
 		if answer := payer.Charge(t.Context(), payertest.NewRequest(t)); answer.Verdict != payment.VerdictNotCharged {
 			t.Errorf("answer is %s (%+v), want not charged", answer.Verdict, answer)
@@ -231,7 +231,7 @@ func TestPayer_usesItsConnectionsAgain(t *testing.T) {
 	var conns atomic.Int64
 	request := payertest.NewRequest(t)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, with(succeeded, "%s", string(request.ID))) //nolint:errcheck // it fails below
+		_, _ = io.WriteString(w, with(succeeded, "%s", string(request.ID))) // it fails below
 	}))
 	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateNew {
@@ -260,7 +260,7 @@ func TestPayer_usesItsConnectionsAgain(t *testing.T) {
 func TestPayer_trustsOnlyWhomItIsTold(t *testing.T) {
 	request := payertest.NewRequest(t)
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, with(succeeded, "%s", string(request.ID))) //nolint:errcheck // it fails below
+		_, _ = io.WriteString(w, with(succeeded, "%s", string(request.ID))) // it fails below
 	}))
 	t.Cleanup(server.Close)
 	server.Config.ErrorLog = nil

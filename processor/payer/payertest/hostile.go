@@ -203,14 +203,14 @@ func endlessAnswer(t *testing.T, open OpenHTTP, chunk [2]string) {
 // once answers with a text and closes.
 func once(text string) Script {
 	return func(conn net.Conn, _ *http.Request, _ int) bool {
-		_, _ = io.WriteString(conn, text) //nolint:errcheck // the payer may have left
+		_, _ = io.WriteString(conn, text) // the payer may have left
 		return false
 	}
 }
 
 func reset(conn net.Conn, _ *http.Request, _ int) bool {
 	if tcp, isTCP := conn.(*net.TCPConn); isTCP {
-		_ = tcp.SetLinger(0) //nolint:errcheck // it closes either way
+		_ = tcp.SetLinger(0) // it closes either way
 	}
 	return false
 }
@@ -220,7 +220,7 @@ func trickle(text string) Script {
 	return func(conn net.Conn, _ *http.Request, _ int) bool {
 		_, err := io.WriteString(conn, text)
 		if text == "" {
-			_, _ = io.Copy(io.Discard, conn) //nolint:errcheck // it ends when the payer leaves
+			_, _ = io.Copy(io.Discard, conn) // it ends when the payer leaves
 			return false
 		}
 		tick := time.NewTicker(pause)

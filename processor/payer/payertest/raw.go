@@ -37,9 +37,9 @@ func NewRawPayer(t *testing.T, script Script) *RawPayer {
 	p := &RawPayer{URL: "http://" + listener.Addr().String(), script: script}
 	p.workers.Go(func() { p.accept(listener) })
 	t.Cleanup(func() {
-		_ = listener.Close() //nolint:errcheck // the test is over
+		_ = listener.Close() // the test is over
 		p.open.Range(func(conn, _ any) bool {
-			_ = conn.(net.Conn).Close() //nolint:errcheck,forcetypeassert // only these are stored
+			_ = conn.(net.Conn).Close() //nolint:forcetypeassert // only these are stored
 			return true
 		})
 		p.workers.Wait()

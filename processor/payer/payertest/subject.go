@@ -208,12 +208,12 @@ func (s subject) wantCharges(request payment.Request, n int) {
 
 // resolve asks until the verdict comes, as long as patience lasts. A payer that
 // cannot be asked must answer unknown, for ever.
-func (s subject) resolve(request payment.Request, verdict payment.Verdict) payment.Answer {
+func (s subject) resolve(request payment.Request, verdict payment.Verdict) {
 	s.t.Helper()
 	answer := s.lookup(request)
 	if !s.Payer.Traits().CanLookup {
 		s.want(answer, payment.VerdictUnknown)
-		return answer
+		return
 	}
 	for deadline := time.Now().Add(patience); answer.Verdict != verdict && time.Now().Before(deadline); {
 		tick := time.NewTimer(pause)
@@ -221,5 +221,4 @@ func (s subject) resolve(request payment.Request, verdict payment.Verdict) payme
 		answer = s.lookup(request)
 	}
 	s.want(answer, verdict)
-	return answer
 }

@@ -112,7 +112,7 @@ func (h *handler) other(w http.ResponseWriter, reference string, answer reply) {
 	case replyGarbage:
 		w.Header().Set("Content-Type", "text/html")
 		h.start(w, http.StatusOK)
-		_, _ = io.WriteString(w, "<html><body>It works!</bod") //nolint:errcheck // the client may have left
+		_, _ = io.WriteString(w, "<html><body>It works!</bod") // the client may have left
 	case replyInProgress:
 		h.refuse(w, http.StatusConflict, "key_in_progress", "the same key is being worked on")
 	case replyKeyReused:
@@ -145,7 +145,7 @@ func (h *handler) write(w http.ResponseWriter, code int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	h.start(w, code)
-	_, _ = w.Write(text) //nolint:errcheck // the client may have left
+	_, _ = w.Write(text) //nolint:gosec // JSON, and called so; the client may have left
 }
 
 func (h *handler) start(w http.ResponseWriter, code int) {
@@ -161,9 +161,9 @@ func hangUp(w http.ResponseWriter, reset bool) {
 		panic(http.ErrAbortHandler) // the server closes the connection and logs nothing
 	}
 	if tcp, isTCP := conn.(*net.TCPConn); isTCP && reset {
-		_ = tcp.SetLinger(0) //nolint:errcheck // it closes either way
+		_ = tcp.SetLinger(0) // it closes either way
 	}
-	_ = conn.Close() //nolint:errcheck // there is nobody to tell
+	_ = conn.Close() // there is nobody to tell
 }
 
 func readOrder(w http.ResponseWriter, r *http.Request) (order, error) {

@@ -45,7 +45,7 @@ func do(ctx context.Context, method, url, key, body string) (exchange, error) {
 	if err != nil {
 		return exchange{}, err
 	}
-	defer response.Body.Close() //nolint:errcheck // it is read to the end
+	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
 	return exchange{response.StatusCode, response.Header, string(text)}, err
 }

@@ -17,7 +17,7 @@ func discard(entry) error { return nil }
 func testEntry(number uint64, became status) entry {
 	return entry{
 		Number: number, Reference: fmt.Sprintf("pay_%d", number), Key: fmt.Sprintf("pay_%d", number),
-		Status: became, Amount: int64(100 + number), Currency: "EUR", Body: "0011223344556677", //nolint:gosec // small
+		Status: became, Amount: int64(100 + number), Currency: "EUR", Body: "0011223344556677",
 	}
 }
 
@@ -41,7 +41,7 @@ func ledgerFile(t *testing.T, content string) string {
 
 func contentOf(t *testing.T, name string) string {
 	t.Helper()
-	content, err := os.ReadFile(name) //nolint:gosec // a test's file
+	content, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func TestLedger_keepsAllLinesOfManyWriters(t *testing.T) {
 	for w := range writers {
 		all.Go(func() {
 			for i := range each {
-				b, err := l.add([]byte(lineOf(t, testEntry(uint64(w*each+i+1), succeeded)))) //nolint:gosec // small
+				b, err := l.add([]byte(lineOf(t, testEntry(uint64(w*each+i+1), succeeded))))
 				if err != nil || b.wait() != nil {
 					t.Errorf("writer %d: %v", w, err)
 				}
@@ -196,7 +196,7 @@ func TestReadLedger_countsDoublesAndDecisions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer engine.Close() //nolint:errcheck // only read
+	defer engine.Close()
 	if memory := engine.Summary(); fmt.Sprint(memory) != fmt.Sprint(got) {
 		t.Errorf("the engine counts %+v, the file %+v", memory, got)
 	}

@@ -43,7 +43,7 @@ func TestPlan_strikesAtTheRatesGiven(t *testing.T) {
 func TestPlan_dependsOnSeedReferenceAndSendOnly(t *testing.T) {
 	opts := Options{Seed: 1, Jitter: time.Second, Faults: trialFaults, Decline: 0.5}
 	for n := range int64(100) {
-		if opts.planSend("pay_a", n) != opts.planSend("pay_a", n) {
+		if first, again := opts.planSend("pay_a", n), opts.planSend("pay_a", n); first != again {
 			t.Fatal("the same send has two fates")
 		}
 	}
