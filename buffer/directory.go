@@ -123,7 +123,7 @@ func (d *Directory) Replace(ctx context.Context, keys []payment.APIKey) error {
 		}
 		current, present := stale[name]
 		delete(stale, name)
-		if present && string(current) == string(data) {
+		if present && (string(current) == string(data) || isRevoked(key.ID, current)) {
 			continue
 		}
 		if _, err := d.kv.Put(ctx, name, data); err != nil {
@@ -136,6 +136,13 @@ func (d *Directory) Replace(ctx context.Context, keys []payment.APIKey) error {
 		}
 	}
 	return nil
+}
+
+// isRevoked keeps a revocation: it is for ever, so whoever would undo it has read
+// Postgres before it was made there.
+func isRevoked(id string, data []byte) bool {
+	key, err := decodeAPIKey(id, data)
+	return err == nil && !key.RevokedAt.IsZero()
 }
 
 func (d *Directory) stored(ctx context.Context) (map[string][]byte, error) {

@@ -23,6 +23,7 @@ func TestDirectory_followsWhatIsReplaced(t *testing.T) {
 		gotTwo, _ := keys.Key("two")
 		return gotOne == one && gotTwo == two
 	})
+	undone := one
 	one.RevokedAt = now
 	if err := keys.Replace(t.Context(), []payment.APIKey{one}); err != nil {
 		t.Fatalf("replace: %v", err)
@@ -32,6 +33,14 @@ func TestDirectory_followsWhatIsReplaced(t *testing.T) {
 		_, hasTwo := keys.Key("two")
 		return gotOne.RevokedAt.Equal(now) && !hasTwo
 	})
+	// Somebody who read before the revocation writes after it.
+	if err := keys.Replace(t.Context(), []payment.APIKey{undone, two}); err != nil {
+		t.Fatalf("replace: %v", err)
+	}
+	waitFor(t, "the second key", func() bool { _, hasTwo := keys.Key("two"); return hasTwo })
+	if gotOne, _ := keys.Key("one"); gotOne.RevokedAt.IsZero() {
+		t.Error("a revoked key came back to life")
+	}
 }
 
 func TestCheckIDKey_anotherKeyIsRefused(t *testing.T) {

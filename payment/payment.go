@@ -37,10 +37,12 @@ type Work struct {
 
 	// Attempt counts the calls that charge, this one included if State is Paying.
 	Attempt int
-	// FirstAttemptAt starts the payer's key window; LastAttemptAt its visibility
-	// delay. Both are zero if the payer was never called.
+	// FirstAttemptAt is before the first call, and starts the payer's key window;
+	// zero if the payer was never called.
 	FirstAttemptAt time.Time
-	LastAttemptAt  time.Time
+	// LastAttemptAt is when the last call had certainly ended, and starts the
+	// payer's visibility delay; while State is Paying, when the call was recorded.
+	LastAttemptAt time.Time
 	// Lookups counts the look-ups since the last call that charges.
 	Lookups int
 	// LeasedAt is when the lease began.

@@ -10,7 +10,7 @@ import (
 )
 
 // The attempt of a lease that ran out is closed as unknown: its holder may have
-// been heard. CASEs see the row as it was.
+// been heard, but no later than now. CASEs see the row as it was.
 const leaseSQL = `
 	WITH due AS (
 		SELECT id, state AS was
@@ -27,7 +27,7 @@ const leaseSQL = `
 		       lookups = CASE due.was WHEN 'retrying' THEN 0 ELSE p.lookups END,
 		       first_attempt_at = CASE due.was WHEN 'retrying' THEN coalesce(p.first_attempt_at, now())
 		                                       ELSE p.first_attempt_at END,
-		       last_attempt_at = CASE due.was WHEN 'retrying' THEN now() ELSE p.last_attempt_at END,
+		       last_attempt_at = CASE WHEN due.was IN ('retrying', 'paying') THEN now() ELSE p.last_attempt_at END,
 		       next_at = now() + $2::bigint * interval '1 microsecond',
 		       updated_at = now()
 		  FROM due

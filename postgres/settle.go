@@ -30,6 +30,7 @@ const settleSQL = `
 		       failure_code = o.failure_code,
 		       failure_message = o.failure_message,
 		       lookups = p.lookups + (o.was IN ('unknown', 'pending'))::integer,
+		       last_attempt_at = CASE o.was WHEN 'paying' THEN now() ELSE p.last_attempt_at END,
 		       next_at = CASE WHEN o.state NOT IN ('parked', 'succeeded', 'failed', 'canceled')
 		                      THEN now() + o.next_in * interval '1 microsecond' END,
 		       updated_at = now()

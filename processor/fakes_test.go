@@ -129,6 +129,7 @@ func (l *memoryLedger) Lease(_ context.Context, limit int, lease time.Duration) 
 			row.LastAttemptAt = now
 		case payment.Paying:
 			row.State = payment.Unknown
+			row.LastAttemptAt = now
 		}
 		row.Version++
 		row.LeasedAt, row.NextAt = now, now.Add(lease)
@@ -154,7 +155,9 @@ func (l *memoryLedger) Settle(_ context.Context, outcomes []payment.Outcome) (in
 		row.Version++
 		row.State = o.To
 		row.NextAt = time.Now().Add(o.NextIn)
-		if o.From != payment.Paying {
+		if o.From == payment.Paying {
+			row.LastAttemptAt = time.Now()
+		} else {
 			row.Lookups++
 		}
 		l.histories[o.ID] = append(l.histories[o.ID], o.To)
@@ -194,11 +197,16 @@ type scriptedPayer struct {
 	traits  payment.Traits
 	sends   map[payment.ID]int
 	charged map[payment.ID]int
+	seen    map[payment.ID]time.Time // when it was charged first
 	asked   int
+	// hiddenFor is how long a look-up misses a charge.
+	hiddenFor time.Duration
 }
 
 func newScriptedPayer() *scriptedPayer {
-	return &scriptedPayer{traits: traits, sends: map[payment.ID]int{}, charged: map[payment.ID]int{}}
+	return &scriptedPayer{
+		traits: traits, sends: map[payment.ID]int{}, charged: map[payment.ID]int{}, seen: map[payment.ID]time.Time{},
+	}
 }
 
 func (p *scriptedPayer) Traits() payment.Traits { return p.traits }
@@ -212,7 +220,7 @@ func (p *scriptedPayer) Charge(ctx context.Context, request payment.Request) pay
 	if p.charge != nil {
 		answer = p.charge(ctx, request, send)
 	}
-	if answer.Verdict == payment.VerdictCharged {
+	if answer.Verdict == payment.VerdictCharged && answer.PayerReference == "" { // not a replay
 		p.book(request.ID)
 	}
 	return answer
@@ -222,13 +230,16 @@ func (p *scriptedPayer) book(id payment.ID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.charged[id]++
+	if _, again := p.seen[id]; !again {
+		p.seen[id] = time.Now()
+	}
 }
 
 func (p *scriptedPayer) Lookup(_ context.Context, id payment.ID, _ payment.Money) payment.Answer {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.asked++
-	if p.charged[id] > 0 {
+	if p.charged[id] > 0 && time.Since(p.seen[id]) >= p.hiddenFor {
 		return payment.Answer{Verdict: payment.VerdictCharged}
 	}
 	return payment.Answer{Verdict: payment.VerdictNotFound}

@@ -16,7 +16,9 @@ var errPayerSlow = errors.New("the payer did not answer in time")
 // given back when the outcome is queued for writing; the queue is bounded, so a
 // ledger that falls behind is felt here.
 func (p *Processor) start(calls context.Context, work payment.Work, leaseEnds time.Time, from places) {
+	p.counts.inFlight.Add(1)
 	p.workers.Go(func() {
+		defer p.counts.inFlight.Add(-1)
 		outcome := p.step(calls, work, leaseEnds)
 		p.outcomes <- outcome
 		from.release(1)
@@ -28,10 +30,11 @@ func (p *Processor) start(calls context.Context, work payment.Work, leaseEnds ti
 func (p *Processor) step(ctx context.Context, work payment.Work, leaseEnds time.Time) payment.Outcome {
 	p.calls <- struct{}{} // never long: every call has a deadline
 	defer func() { <-p.calls }()
-	asks := work.State != payment.Paying
+	// The ledger's clock now, no earlier than it is: the lease began before LeasedAt.
+	now := work.LeasedAt.Add(time.Since(leaseEnds.Add(-p.cfg.Lease)))
 	switch {
-	case asks && !p.payer.Traits().CanLookup:
-		return p.policy.withoutLookup(work)
+	case p.repeats(work) && !p.policy.recognises(work, now):
+		return p.policy.keyForgotten(work)
 	case ctx.Err() != nil:
 		return notCalled(work, "shutting down")
 	case time.Until(leaseEnds) < p.cfg.PayTimeout+leaseMargin:
@@ -44,18 +47,32 @@ func (p *Processor) step(ctx context.Context, work payment.Work, leaseEnds time.
 	ctx, cancel := context.WithTimeoutCause(ctx, p.cfg.PayTimeout, errPayerSlow)
 	defer cancel()
 	started := time.Now()
-	var answer payment.Answer
-	if asks {
-		p.counts.lookups.Add(1)
-		answer = p.payer.Lookup(ctx, work.ID, work.Money)
-	} else {
-		p.counts.charges.Add(1)
-		answer = p.payer.Charge(ctx, work.Request)
-	}
+	answer := p.call(ctx, work)
 	p.breaker.record(answer)
 	outcome := p.policy.decide(work, answer)
 	p.report(ctx, work, outcome, time.Since(started))
 	return outcome
+}
+
+// repeats tells that the step would send what may have been sent before: a
+// retry, or a question to a payer that cannot be asked in any other way.
+func (p *Processor) repeats(work payment.Work) bool {
+	if work.State == payment.Paying {
+		return work.Attempt > 1
+	}
+	return !p.policy.traits.CanLookup
+}
+
+// call charges, or asks. A payer without a look-up is asked by the same charge
+// with the same key, which it answers as it did the first time; the payment
+// stays unknown until that answer is an outcome.
+func (p *Processor) call(ctx context.Context, work payment.Work) payment.Answer {
+	if work.State != payment.Paying && p.policy.traits.CanLookup {
+		p.counts.lookups.Add(1)
+		return p.payer.Lookup(ctx, work.ID, work.Money)
+	}
+	p.counts.charges.Add(1)
+	return p.payer.Charge(ctx, work.Request)
 }
 
 // report writes the one wide line of a step. An amount that is not ours is an

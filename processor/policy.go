@@ -80,10 +80,10 @@ func (p policy) ambiguous(_ payment.Work, outcome payment.Outcome) payment.Outco
 }
 
 // notFound is the payer's word that it knows no such charge. It counts once the
-// last attempt can no longer be under way or hidden, and allows another attempt
-// only while the payer would recognise the key.
+// last attempt can no longer be hidden, and allows another attempt only while
+// the payer would recognise the key.
 func (p policy) notFound(work payment.Work, outcome payment.Outcome) payment.Outcome {
-	visibleAt := work.LastAttemptAt.Add(p.cfg.PayTimeout + p.traits.VisibilityDelay)
+	visibleAt := work.LastAttemptAt.Add(p.traits.VisibilityDelay)
 	switch {
 	case work.LeasedAt.Before(visibleAt):
 		outcome.To = work.State
@@ -91,7 +91,7 @@ func (p policy) notFound(work payment.Work, outcome payment.Outcome) payment.Out
 	case work.State == payment.Pending: // it was accepted once: strange, so ask on
 		outcome.To = payment.Unknown
 		outcome.NextIn = p.backoff(work.Lookups + 1)
-	case p.mayResend(work):
+	case p.recognises(work, work.LeasedAt):
 		outcome.To = payment.Retrying
 	default:
 		outcome.To = payment.Unknown
@@ -100,25 +100,25 @@ func (p policy) notFound(work payment.Work, outcome payment.Outcome) payment.Out
 	return outcome
 }
 
-// mayResend tells that a repetition would be recognised: the key is still
-// remembered. A payer without keys was asked, and it has nothing.
-func (p policy) mayResend(work payment.Work) bool {
+// recognises tells that the payer takes another send at a moment for what it is:
+// the key is still remembered, also if the call takes its time. A payer without
+// keys recognises nothing; it must have been asked before.
+func (p policy) recognises(work payment.Work, at time.Time) bool {
 	if p.traits.KeyWindow == 0 {
 		return p.traits.CanLookup
 	}
-	return work.LeasedAt.Before(work.FirstAttemptAt.Add(p.traits.KeyWindow))
+	return at.Add(p.cfg.PayTimeout).Before(work.FirstAttemptAt.Add(p.traits.KeyWindow))
 }
 
-// withoutLookup is the step of an unknown payment at a payer that cannot be
-// asked: the same key sent again is the question, while it is remembered.
-func (p policy) withoutLookup(work payment.Work) payment.Outcome {
-	outcome := payment.Outcome{ID: work.ID, Version: work.Version, From: work.State}
-	if p.traits.KeyWindow > 0 && p.mayResend(work) && work.State == payment.Unknown {
-		outcome.To = payment.Retrying
-		outcome.NextIn = p.backoff(work.Attempt)
-		return outcome
+// keyForgotten is the outcome of work whose key the payer may have forgotten by
+// now: it is not sent again. What the payer can be asked, it is asked.
+func (p policy) keyForgotten(work payment.Work) payment.Outcome {
+	outcome := payment.Outcome{ID: work.ID, Version: work.Version, From: work.State, To: payment.Unknown}
+	outcome.Answer.Evidence.Excerpt = "the payer was not called: its key window is over"
+	if !p.traits.CanLookup {
+		return park(outcome)
 	}
-	return park(outcome)
+	return outcome
 }
 
 // notCalled is the outcome of work that was given back before any call.

@@ -26,7 +26,7 @@ func workAt(state payment.State, later time.Duration) payment.Work {
 }
 
 func TestDecide_followsTheEvidence(t *testing.T) {
-	const soon, visible, tooOld = time.Second, 16 * time.Second, 25 * time.Hour
+	const soon, visible, tooOld = time.Second, 6 * time.Second, 25 * time.Hour
 	for _, test := range []struct {
 		name    string
 		state   payment.State
@@ -119,13 +119,31 @@ func TestDecide_waitsAsLongAsThePayerAsks(t *testing.T) {
 	}
 }
 
-func TestWithoutLookup_sameKeyIsTheQuestionWhileItIsRemembered(t *testing.T) {
-	p := testPolicy(payment.Traits{KeyWindow: time.Hour})
-	if got := p.withoutLookup(workAt(payment.Unknown, time.Minute)).To; got != payment.Retrying {
-		t.Errorf("inside the key window: %s, want %s", got, payment.Retrying)
+func TestRecognises_onlyWhileTheKeyIsRememberedThroughTheCall(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		traits payment.Traits
+		after  time.Duration
+		want   bool
+	}{
+		{"inside the window", payment.Traits{KeyWindow: time.Hour}, time.Minute, true},
+		{"the call would end outside", payment.Traits{KeyWindow: time.Hour}, time.Hour - time.Second, false},
+		{"after the window", payment.Traits{KeyWindow: time.Hour, CanLookup: true}, 2 * time.Hour, false},
+		{"no keys, but it was asked", payment.Traits{CanLookup: true}, 2 * time.Hour, true},
+		{"neither", payment.Traits{}, 0, false},
+	} {
+		if got := testPolicy(test.traits).recognises(workAt(payment.Paying, 0), epoch.Add(test.after)); got != test.want {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		}
 	}
-	if got := p.withoutLookup(workAt(payment.Unknown, 2*time.Hour)).To; got != payment.Parked {
-		t.Errorf("after the key window: %s, want %s", got, payment.Parked)
+}
+
+func TestKeyForgotten_isAskedAboutOrLeftToAHuman(t *testing.T) {
+	if got := testPolicy(traits).keyForgotten(workAt(payment.Paying, 0)).To; got != payment.Unknown {
+		t.Errorf("with a look-up: %s, want %s", got, payment.Unknown)
+	}
+	if got := testPolicy(payment.Traits{KeyWindow: time.Hour}).keyForgotten(workAt(payment.Unknown, 0)).To; got != payment.Parked {
+		t.Errorf("without one: %s, want %s", got, payment.Parked)
 	}
 }
 

@@ -144,9 +144,8 @@ func TestRun_lostRequestIsSentAgainOnlyAfterTheVisibilityDelay(t *testing.T) {
 		}
 	}, func(w *world) {
 		after(time.Hour)
-		cfg := Config{}.withDefaults()
-		if wait := secondAt.Sub(firstAt); wait < cfg.PayTimeout+traits.VisibilityDelay {
-			t.Errorf("sent again after %s, a charge may be hidden for %s", wait, cfg.PayTimeout+traits.VisibilityDelay)
+		if wait := secondAt.Sub(firstAt); wait < traits.VisibilityDelay {
+			t.Errorf("sent again after %s, a charge may be hidden for %s", wait, traits.VisibilityDelay)
 		}
 		if got := w.ledger.count(payment.Succeeded); got != 1 {
 			t.Errorf("%d succeeded, want 1", got)
@@ -171,6 +170,86 @@ func TestRun_hangingPayerIsCutOffAndAsked(t *testing.T) {
 		after(10 * time.Minute)
 		if _, charges, _ := w.payer.totals(); charges != 1 || w.payer.asked == 0 {
 			t.Errorf("%d charges after %d questions, want 1 after at least one", charges, w.payer.asked)
+		}
+	})
+}
+
+// The visibility delay begins when a call has ended, not when it was recorded:
+// work waits for its turn in between.
+func TestRun_slowHiddenChargesAreNeverRepeated(t *testing.T) {
+	inWorld(t, Config{Concurrency: 2, PayTimeout: 5 * time.Second, Lease: 30 * time.Second}, func(w *world) {
+		w.source.add(deliveries(t, 12)...)
+		w.payer.hiddenFor = traits.VisibilityDelay - time.Millisecond
+		w.payer.charge = func(ctx context.Context, request payment.Request, send int) payment.Answer {
+			pause(ctx, 4*time.Second)
+			if send == 1 { // charged, then reset; a look-up does not show it yet
+				w.payer.book(request.ID)
+				return payment.Answer{}
+			}
+			return payment.Answer{Verdict: payment.VerdictCharged}
+		}
+	}, func(w *world) {
+		after(time.Hour)
+		if _, charges, doubles := w.payer.totals(); charges != 12 || doubles != 0 {
+			t.Errorf("%d charges, %d doubles; want 12 and 0", charges, doubles)
+		}
+	})
+}
+
+// A payer that cannot be asked is sent the same key again, which is a question
+// only as long as it remembers the key.
+func TestRun_payerWithoutLookupIsNeverSentAKeyThatItForgot(t *testing.T) {
+	const window = time.Minute
+	for _, test := range []struct {
+		name string
+		busy time.Duration // how long it answers 503 to repetitions
+		want payment.State
+	}{
+		{"it answers inside the window", 20 * time.Second, payment.Succeeded},
+		{"it is busy until the window is over", 10 * time.Minute, payment.Parked},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inWorld(t, Config{}, func(w *world) {
+				w.source.add(deliveries(t, 10)...)
+				w.payer.traits = payment.Traits{KeyWindow: window}
+				started := time.Now()
+				w.payer.charge = func(_ context.Context, request payment.Request, send int) payment.Answer {
+					if send == 1 {
+						w.payer.book(request.ID)
+						return payment.Answer{}
+					}
+					switch elapsed := time.Since(started); {
+					case elapsed > window: // forgotten: another charge
+						w.payer.book(request.ID)
+					case elapsed < test.busy:
+						return payment.Answer{Verdict: payment.VerdictNotCharged}
+					}
+					return payment.Answer{Verdict: payment.VerdictCharged, PayerReference: "replayed"}
+				}
+			}, func(w *world) {
+				after(time.Hour)
+				if _, charges, doubles := w.payer.totals(); charges != 10 || doubles != 0 {
+					t.Errorf("%d charges, %d doubles; want 10 and 0", charges, doubles)
+				}
+				if got := w.ledger.count(test.want); got != 10 {
+					t.Errorf("%d are %s, want 10", got, test.want)
+				}
+			})
+		})
+	}
+}
+
+func TestRun_retryAfterTheKeyWindowIsNotSent(t *testing.T) {
+	inWorld(t, Config{ParkAfter: 30 * time.Minute}, func(w *world) {
+		w.source.add(delivery(t, "A-1", 100))
+		w.payer.traits = payment.Traits{KeyWindow: time.Minute, CanLookup: true}
+		w.payer.charge = func(context.Context, payment.Request, int) payment.Answer {
+			return payment.Answer{Verdict: payment.VerdictNotCharged, RetryAfter: 2 * time.Minute}
+		}
+	}, func(w *world) {
+		after(2 * time.Hour)
+		if sends, _, _ := w.payer.totals(); sends != 1 || w.ledger.count(payment.Parked) != 1 {
+			t.Errorf("%d sends, %d parked; want 1 and 1", sends, w.ledger.count(payment.Parked))
 		}
 	})
 }

@@ -26,7 +26,7 @@ type Stats struct {
 type counters struct {
 	claimed, duplicates, conflicts, buried     atomic.Int64
 	charges, lookups, mismatches, ledgerErrors atomic.Int64
-	lateWrites                                 atomic.Int64
+	lateWrites, inFlight                       atomic.Int64
 	outcomes                                   [9]atomic.Int64 // by position in payment.States
 }
 
@@ -55,7 +55,7 @@ func (p *Processor) Stats() Stats {
 		LateWrites:   c.lateWrites.Load(),
 		LedgerErrors: c.ledgerErrors.Load(),
 		Outcomes:     map[payment.State]int64{},
-		InFlight:     len(p.fresh) + len(p.due),
+		InFlight:     int(c.inFlight.Load()),
 		BreakerOpen:  p.breaker.circuit.IsOpen(),
 	}
 	for i, state := range payment.States() {

@@ -66,7 +66,7 @@ func Of(p payment.Payment, base string) Payment {
 		Description:    textOrNull(p.Description),
 		Metadata:       p.Metadata,
 		PayerReference: textOrNull(p.PayerReference),
-		Failure:        failureOrNull(p.Failure),
+		Failure:        failureOrNull(p),
 		Attempts:       p.Attempts,
 		UpdatedAt:      timeText(p.UpdatedAt),
 	}
@@ -121,9 +121,11 @@ func textOrNull(text string) *string {
 	return &text
 }
 
-func failureOrNull(failure payment.Failure) *Failure {
-	if failure == (payment.Failure{}) {
+// failureOrNull shows no tenant what its payment only went through on the way:
+// that is for operators.
+func failureOrNull(p payment.Payment) *Failure {
+	if p.State != payment.Failed && p.State != payment.Parked || p.Failure == (payment.Failure{}) {
 		return nil
 	}
-	return &Failure{Code: failure.Code, Message: failure.Message}
+	return &Failure{Code: p.Failure.Code, Message: p.Failure.Message}
 }

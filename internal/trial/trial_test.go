@@ -169,13 +169,13 @@ func TestFile_hostilePayerAndKillsChargeEachOrderOnce(t *testing.T) {
 	}{
 		{"payer with idempotency keys", nil},
 		// Here nothing but our own look-up before any re-send stands against a
-		// second charge.
-		{"payer that ignores idempotency keys", []string{"--ignore-keys"}},
+		// second charge, and a look-up may miss a charge for a while.
+		{"payer that ignores idempotency keys", []string{"--ignore-keys", "--latency", "5ms", "--late", "0.1", "--late-for", "1s"}},
 	} {
 		t.Run(payer.name, func(t *testing.T) {
 			want := expect(t, file, perPart)
 			in := install(t, append(payer.flags, hostile...), []string{
-				"--pay-timeout", "2s", "--lease", "6s", "--payer-visibility-delay", "0s", "--retry-max", "5s",
+				"--pay-timeout", "2s", "--lease", "6s", "--payer-visibility-delay", "2s", "--retry-max", "5s",
 				"--log-level", "error",
 			})
 			var got answers
