@@ -58,6 +58,16 @@ fuzz: ## Fuzz each decoder of outside bytes for FUZZTIME
 		done; \
 	done
 
+.PHONY: readme
+readme: build ## Run the README's commands
+	@deploy/check-readme.sh bin/paybuf README.md
+
+##@ Measure
+
+.PHONY: bench
+bench: setup ## Measure intake beside its peers and write docs/benchmarks.md (six minutes)
+	@cd bench && $(GO) run . -out ../docs
+
 ##@ Keep in order
 
 .PHONY: gen
