@@ -29,8 +29,8 @@ type adminFlags struct {
 func (f *adminFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.postgresURL, "postgres", "", "URL of the Postgres database")
 	flags.StringVar(&f.natsURL, "nats", "", "URLs of the NATS servers, so that intake knows at once")
-	flags.StringVar(&f.secretsFile, "secrets-file", "", "file made by `paybuf secrets`")
-	flags.StringVar(&f.dir, "data", "", "directory of a running `paybuf dev`, instead of the other three")
+	flags.StringVar(&f.secretsFile, "secrets-file", "", "file made by the command paybuf secrets")
+	flags.StringVar(&f.dir, "data", "", "directory of a running paybuf dev, instead of the other three")
 }
 
 // with opens the installation for one command.
@@ -80,14 +80,17 @@ func newTenant() *cobra.Command {
 	}
 	flags.add(cmd.PersistentFlags())
 	cmd.AddCommand(newTenantCreate(&flags), newTenantList(&flags))
-	return cmd
+	return group(cmd)
 }
 
 func newTenantCreate(flags *adminFlags) *cobra.Command {
 	var name string
 	cmd := &cobra.Command{
-		Use:     "create ID",
-		Short:   "Add a tenant",
+		Use:   "create ID",
+		Short: "Add a tenant",
+		Long: `Adds a tenant. Its id is part of every payment's identity and never changes.
+
+Exit codes: 0 added, 1 it failed or the id is taken, 2 the flags must change.`,
 		Example: `  paybuf tenant create acme --name "Acme Ltd" --postgres postgres://paybuf@db/paybuf`,
 		Args:    oneArg("the tenant's id, such as acme"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -107,8 +110,11 @@ func newTenantCreate(flags *adminFlags) *cobra.Command {
 func newTenantList(flags *adminFlags) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:     "list",
-		Short:   "List all tenants",
+		Use:   "list",
+		Short: "List all tenants",
+		Long: `Lists all tenants, ordered by id.
+
+Exit codes: 0 listed, 1 it failed, 2 the flags must change.`,
 		Example: `  paybuf tenant list --postgres postgres://paybuf@db/paybuf --json`,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

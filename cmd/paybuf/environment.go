@@ -7,8 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-
-	"github.com/paybuf/paybuf/internal/nearest"
 )
 
 const envPrefix = "PAYBUF_"
@@ -25,7 +23,7 @@ func applyEnvironment(cmd *cobra.Command, environ []string) error {
 	known := variables(cmd.Root())
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
-		if !strings.HasPrefix(name, envPrefix) || slices.Contains(foreignVariables, name) {
+		if !strings.HasPrefix(name, envPrefix) || isForeign(name) {
 			continue
 		}
 		if !slices.Contains(known, name) {
@@ -40,6 +38,14 @@ func applyEnvironment(cmd *cobra.Command, environ []string) error {
 		}
 	}
 	return nil
+}
+
+// isForeign also knows what Kubernetes sets beside a Service named paybuf:
+// PAYBUF_SERVICE_HOST, PAYBUF_PORT_8080_TCP and so on.
+func isForeign(name string) bool {
+	rest := strings.TrimPrefix(name, envPrefix)
+	return slices.Contains(foreignVariables, name) ||
+		strings.HasPrefix(rest, "SERVICE_") || rest == "PORT" || strings.HasPrefix(rest, "PORT_")
 }
 
 func variable(flag string) string {
@@ -60,10 +66,7 @@ func variables(cmd *cobra.Command) []string {
 }
 
 func hint(name string, known []string) string {
-	if meant, found := nearest.Name(strings.TrimPrefix(name, envPrefix), trimmed(known)); found {
-		return "; did you mean " + envPrefix + meant + "?"
-	}
-	return ""
+	return didYouMean(envPrefix, strings.TrimPrefix(name, envPrefix), trimmed(known))
 }
 
 func trimmed(names []string) []string {

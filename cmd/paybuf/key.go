@@ -38,15 +38,19 @@ func newKey() *cobra.Command {
 	}
 	flags.add(cmd.PersistentFlags())
 	cmd.AddCommand(newKeyCreate(&flags), newKeyRotate(&flags), newKeyRevoke(&flags), newKeyList(&flags))
-	return cmd
+	return group(cmd)
 }
 
 func newKeyCreate(flags *adminFlags) *cobra.Command {
 	var label string
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:     "create TENANT",
-		Short:   "Make an API key and show it, once",
+		Use:   "create TENANT",
+		Short: "Make an API key and show it, once",
+		Long: `Makes an API key for a tenant and prints it, alone, on standard output. Only a
+hash of it is kept, so it cannot be shown again.
+
+Exit codes: 0 made, 1 it failed or intake was not told yet, 2 the flags must change.`,
 		Example: `  paybuf key create acme --label till-3 --data /var/lib/paybuf/dev`,
 		Args:    oneArg("the tenant's id"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -104,8 +108,11 @@ func showNewKey(cmd *cobra.Command, asJSON bool, secret string, key payment.APIK
 
 func newKeyRevoke(flags *adminFlags) *cobra.Command {
 	return &cobra.Command{
-		Use:     "revoke KEY_ID",
-		Short:   "End an API key at once and for ever",
+		Use:   "revoke KEY_ID",
+		Short: "End an API key at once and for ever",
+		Long: `Ends an API key. Requests with it are refused from then on.
+
+Exit codes: 0 revoked, 1 it failed or intake was not told yet, 2 the flags must change.`,
 		Example: `  paybuf key revoke 3f7q2k5m6t4a --data /var/lib/paybuf/dev`,
 		Args:    oneArg("the key's id: what stands between pbk_ and the next _"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -124,8 +131,11 @@ func newKeyList(flags *adminFlags) *cobra.Command {
 	var tenant string
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:     "list",
-		Short:   "List API keys; the keys themselves are not kept",
+		Use:   "list",
+		Short: "List API keys; the keys themselves are not kept",
+		Long: `Lists API keys, also those that have expired or were revoked.
+
+Exit codes: 0 listed, 1 it failed, 2 the flags must change.`,
 		Example: `  paybuf key list --tenant acme --data /var/lib/paybuf/dev --json`,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

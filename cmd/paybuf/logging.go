@@ -26,13 +26,13 @@ func (f *logFlags) logger() (*slog.Logger, error) {
 	if err := level.UnmarshalText([]byte(f.level)); err != nil {
 		return nil, usageError{fmt.Errorf("--log-level %s: debug, info, warn or error", f.level)}
 	}
-	terminal := term.IsTerminal(int(os.Stderr.Fd())) //nolint:gosec // a file descriptor is small
+	terminal := term.IsTerminal(int(os.Stderr.Fd()))
 	options := &slog.HandlerOptions{Level: level}
 	switch {
 	case f.format == "json", f.format == "auto" && !terminal:
 		return slog.New(slog.NewJSONHandler(os.Stderr, options)), nil
 	case f.format == "auto":
-		return slog.New(tint.NewHandler(os.Stderr, &tint.Options{Level: level, TimeFormat: "15:04:05.000"})), nil
+		return slog.New(tint.NewTextHandler(os.Stderr, &tint.Options{Level: level, TimeFormat: "15:04:05.000"})), nil
 	case f.format == "text":
 		return slog.New(slog.NewTextHandler(os.Stderr, options)), nil
 	}

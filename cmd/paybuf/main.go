@@ -13,7 +13,9 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"github.com/paybuf/paybuf/internal/nearest"
 	"github.com/paybuf/paybuf/payment"
 )
 
@@ -103,15 +105,50 @@ PAYBUF_PAY_TIMEOUT. A flag wins over its variable.`,
 		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          noArgs,
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(flagError)
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return applyEnvironment(cmd, os.Environ()) }
 	root.AddCommand(
 		newDev(), newServe(), newMigrate(), newTenant(), newKey(), newSecrets(),
 		newSubmit(), newTotals(), newSimulatePayer(),
 	)
-	return root
+	return group(root)
+}
+
+// group completes a command that only holds others: alone it shows its help. A
+// name that none of them has is an error; cobra would show help and call that a
+// success.
+func group(cmd *cobra.Command) *cobra.Command {
+	cmd.Args = cobra.ArbitraryArgs
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return cmd.Help()
+		}
+		var names []string
+		for _, child := range cmd.Commands() {
+			names = append(names, child.Name())
+		}
+		return usageError{fmt.Errorf("%s has no command %q%s", cmd.CommandPath(), args[0], didYouMean("", args[0], names))}
+	}
+	return cmd
+}
+
+// flagError names the flag that was probably meant by an unknown one.
+func flagError(cmd *cobra.Command, err error) error {
+	unknown, ok := errors.AsType[*pflag.NotExistError](err)
+	if !ok {
+		return usageError{err}
+	}
+	var names []string
+	cmd.Flags().VisitAll(func(flag *pflag.Flag) { names = append(names, flag.Name) })
+	return usageError{fmt.Errorf("%w%s", err, didYouMean("--", unknown.GetSpecifiedName(), names))}
+}
+
+func didYouMean(prefix, wrong string, known []string) string {
+	if meant, found := nearest.Name(wrong, known); found {
+		return "; did you mean " + prefix + meant + "?"
+	}
+	return ""
 }
 
 // usageError is a command line that must change.

@@ -18,7 +18,7 @@ func newMigrate() *cobra.Command {
 	}
 	cmd.PersistentFlags().StringVar(&postgresURL, "postgres", "", "URL of the Postgres database")
 	cmd.AddCommand(newMigrateUp(&postgresURL), newMigrateStatus(&postgresURL))
-	return cmd
+	return group(cmd)
 }
 
 func newMigrateUp(postgresURL *string) *cobra.Command {

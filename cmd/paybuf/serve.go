@@ -50,7 +50,7 @@ configuration must change.`,
 	cmd.Flags().IntVar(&flags.opts.Buffer.Shards, "shards", 1, "streams that payments are spread over; never change it while payments wait")
 	cmd.Flags().IntVar(&flags.opts.Buffer.Replicas, "replicas", 1, "copies of each stream")
 	cmd.Flags().StringVar(&flags.opts.PostgresURL, "postgres", "", "URL of the Postgres database")
-	cmd.Flags().StringVar(&secretsFile, "secrets-file", "", "file made by `paybuf secrets`")
+	cmd.Flags().StringVar(&secretsFile, "secrets-file", "", "file made by the command paybuf secrets")
 	return cmd
 }
 

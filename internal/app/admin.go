@@ -66,6 +66,17 @@ func (a *Admin) Keys(ctx context.Context, tenant string) ([]payment.APIKey, erro
 
 // CreateKey makes a key. The plaintext is not kept: whoever asked must show it.
 func (a *Admin) CreateKey(ctx context.Context, tenant, label string) (string, payment.APIKey, error) {
+	plaintext, key, err := a.addKey(ctx, tenant, label)
+	if err != nil {
+		return "", payment.APIKey{}, err
+	}
+	return plaintext, key, a.publish(ctx)
+}
+
+func (a *Admin) addKey(ctx context.Context, tenant, label string) (string, payment.APIKey, error) {
+	if len(a.opts.Secrets.AuthKey) == 0 {
+		return "", payment.APIKey{}, configError("give --secrets-file FILE, or --data DIR of a running `paybuf dev`")
+	}
 	auth, err := access.NewAuthKey(a.opts.Secrets.AuthKey)
 	if err != nil {
 		return "", payment.APIKey{}, configError(fmt.Sprintf("secrets: %v", err))
@@ -75,7 +86,7 @@ func (a *Admin) CreateKey(ctx context.Context, tenant, label string) (string, pa
 	if key, err = a.db.AddKey(ctx, key); err != nil {
 		return "", payment.APIKey{}, err
 	}
-	return plaintext, key, a.publish(ctx)
+	return plaintext, key, nil
 }
 
 // RotateKey makes a second key for the same tenant and lets the old one end after
@@ -93,13 +104,11 @@ func (a *Admin) RotateKey(ctx context.Context, id string, overlap time.Duration)
 	case !keys[at].RevokedAt.IsZero():
 		return "", payment.APIKey{}, configError("this key was revoked; make a new one with `paybuf key create`")
 	}
-	plaintext, key, err := a.CreateKey(ctx, string(keys[at].Tenant), keys[at].Label)
-	if plaintext == "" {
+	plaintext, key, err := a.addKey(ctx, string(keys[at].Tenant), keys[at].Label)
+	if err != nil {
 		return "", payment.APIKey{}, err
 	}
-	if _, expireErr := a.db.ExpireKey(ctx, id, time.Now().Add(overlap)); expireErr != nil {
-		return plaintext, key, errors.Join(err, expireErr)
-	}
+	_, err = a.db.ExpireKey(ctx, id, time.Now().Add(overlap))
 	return plaintext, key, errors.Join(err, a.publish(ctx))
 }
 
@@ -112,21 +121,23 @@ func (a *Admin) RevokeKey(ctx context.Context, id string) (payment.APIKey, error
 	return key, a.publish(ctx)
 }
 
-// errNotPublished tells that the change is made but intake does not know yet.
-var errNotPublished = fmt.Errorf("the change is stored; NATS was not reached, so intake learns of it within %s", keySyncInterval)
-
 func (a *Admin) publish(ctx context.Context) error {
 	if a.opts.Buffer.URL == "" {
 		return nil
 	}
 	keys, err := a.db.Keys(ctx, "")
-	if err != nil {
-		return errors.Join(errNotPublished, err)
+	if err == nil {
+		err = buffer.PublishKeys(ctx, a.opts.Buffer, keys)
 	}
-	if err := buffer.PublishKeys(ctx, a.opts.Buffer, keys); err != nil {
-		return errors.Join(errNotPublished, err)
+	if err == nil {
+		return nil
 	}
-	return nil
+	return &payment.Error{
+		Code: payment.CodeUnavailable,
+		Detail: fmt.Sprintf("the change is stored, but intake was not told; "+
+			"a process with the role processor or status tells it within %s", keySyncInterval),
+		Cause: err,
+	}
 }
 
 // Totals counts what the ledger holds.

@@ -168,7 +168,7 @@ func (a *App) startProcessor(context.Context) error {
 	running, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { a.processor.Run(running) })
-	a.onStop("processor", func(context.Context) { cancel(); wg.Wait() })
+	a.onStop("processor", func(context.Context) { cancel(); wg.Wait(); payer.Close() })
 	return nil
 }
 

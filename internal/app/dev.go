@@ -103,10 +103,8 @@ func (d *Dev) start(ctx context.Context) error {
 	}
 	d.app = app
 	d.onStop("app", app.Stop)
-	if app.db != nil { // so that the key in dev.json works as soon as the file is there
-		if err := app.syncKeys(ctx); err != nil {
-			return err
-		}
+	if err := d.publishKeys(ctx); err != nil {
+		return err
 	}
 	d.info.URL, d.info.OperatorURL = app.URL(), app.OperatorURL()
 	d.onStop(devFile, func(context.Context) { _ = os.Remove(d.path(devFile)) })
@@ -192,6 +190,27 @@ func addDevKey(ctx context.Context, db *postgres.DB, secrets Secrets) (string, e
 	key.Tenant, key.Label = devTenant, "made by paybuf dev"
 	_, err = db.AddKey(ctx, key)
 	return plaintext, err
+}
+
+// publishKeys copies the API keys to intake, whatever the roles, so that the one
+// in dev.json works as soon as the file is there.
+func (d *Dev) publishKeys(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, keySyncTimeout, errKeySyncSlow)
+	defer cancel()
+	db, err := postgres.Open(ctx, d.opts.PostgresURL, postgres.Config{})
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	keys, err := db.Keys(ctx, "")
+	if err != nil {
+		return err
+	}
+	if err := d.app.buffer.Keys().Replace(ctx, keys); err != nil {
+		return err
+	}
+	id, _ := access.KeyID(d.info.APIKey)
+	return d.app.awaitKey(ctx, id)
 }
 
 // startPayer simulates a payer unless one was named.

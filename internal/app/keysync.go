@@ -13,6 +13,7 @@ import (
 const (
 	keySyncInterval = 5 * time.Second
 	keySyncTimeout  = 10 * time.Second
+	keyPoll         = 5 * time.Millisecond
 )
 
 var errKeySyncSlow = errors.New("copying the API keys took too long")
@@ -55,4 +56,18 @@ func (a *App) syncKeys(ctx context.Context) error {
 		return errPart("read API keys", err)
 	}
 	return a.buffer.Keys().Replace(ctx, keys)
+}
+
+// awaitKey waits until intake knows a key that was copied to it.
+func (a *App) awaitKey(ctx context.Context, id string) error {
+	for {
+		if _, known := a.buffer.Keys().Key(id); known {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return errPart("wait for the API keys", context.Cause(ctx))
+		case <-time.After(keyPoll):
+		}
+	}
 }

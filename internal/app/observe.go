@@ -2,6 +2,7 @@ package app
 
 import (
 	"crypto/rand"
+	"errors"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -23,13 +24,18 @@ func (a *App) observe(next http.Handler) http.Handler {
 		w.Header().Set(problem.RequestIDHeader, id)
 		rec := &recorder{ResponseWriter: w, code: http.StatusOK}
 		defer func() {
-			if broken := recover(); broken != nil {
-				a.log.Error("panic", slog.Any("value", broken), slog.String("stack", string(debug.Stack())))
-				if !rec.wrote {
-					problem.Write(rec, r, &payment.Error{Code: payment.CodeInternal, Detail: "internal error"})
-				}
+			broken, begun := recover(), rec.wrote
+			if broken != nil {
+				a.log.Error("panic", slog.String("request_id", id),
+					slog.Any("value", broken), slog.String("stack", string(debug.Stack())))
+			}
+			if broken != nil && !begun {
+				problem.Write(rec, r, &payment.Error{Code: payment.CodeInternal, Detail: "internal error"})
 			}
 			a.finish(r, rec, id, time.Since(started))
+			if broken != nil && begun {
+				panic(http.ErrAbortHandler) // so that half an answer does not look like a whole one
+			}
 		}()
 		next.ServeHTTP(rec, r)
 	})
@@ -51,8 +57,20 @@ func (a *App) finish(r *http.Request, rec *recorder, id string, took time.Durati
 		slog.String("route", route),
 		slog.Int("status", rec.code),
 		slog.Duration("took", took),
-		slog.Any("error", rec.err),
+		slog.Any("error", withoutFields(rec.err)),
 	)
+}
+
+// withoutFields leaves out what is wrong with each field of a request: that
+// repeats names which the client gave, and a client may take a secret for a name.
+func withoutFields(err error) error {
+	coded, ok := errors.AsType[*payment.Error](err)
+	if !ok || len(coded.Fields) == 0 {
+		return err
+	}
+	brief := *coded
+	brief.Fields = nil
+	return &brief
 }
 
 // method keeps a client from inventing label values.

@@ -40,7 +40,8 @@ func LoadSecrets(file string) (Secrets, error) {
 	}
 	info, err := os.Stat(file)
 	if err != nil {
-		return Secrets{}, fmt.Errorf("secrets file: %w", err)
+		return Secrets{}, badSecrets(fmt.Sprintf(
+			"the secrets file %s cannot be read; for a new installation `paybuf secrets %s` makes one", file, file), err)
 	}
 	if open := info.Mode().Perm() & 0o077; open != 0 {
 		return Secrets{}, configError(fmt.Sprintf(
@@ -48,11 +49,11 @@ func LoadSecrets(file string) (Secrets, error) {
 	}
 	data, err := os.ReadFile(file) //nolint:gosec // the operator names the file
 	if err != nil {
-		return Secrets{}, fmt.Errorf("secrets file: %w", err)
+		return Secrets{}, badSecrets(fmt.Sprintf("the secrets file %s cannot be read", file), err)
 	}
 	var secrets Secrets
 	if err := json.Unmarshal(data, &secrets, json.RejectUnknownMembers(true)); err != nil {
-		return Secrets{}, fmt.Errorf("secrets file %s: %w", file, err)
+		return Secrets{}, badSecrets(fmt.Sprintf("the secrets file %s is not one that `paybuf secrets` makes", file), err)
 	}
 	return secrets, secrets.check()
 }
@@ -60,10 +61,14 @@ func LoadSecrets(file string) (Secrets, error) {
 // CreateSecrets writes new secrets and never replaces a file that is there.
 func CreateSecrets(file string) (Secrets, error) {
 	secrets := NewSecrets()
-	if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
+	err := placeJSON(file, secrets, os.Link)
+	switch {
+	case errors.Is(err, fs.ErrExist):
 		return Secrets{}, configError(fmt.Sprintf("%s exists already; secrets are never replaced", file))
+	case err != nil:
+		return Secrets{}, err
 	}
-	return secrets, secrets.write(file)
+	return secrets, nil
 }
 
 func (s Secrets) write(file string) error {
@@ -80,27 +85,50 @@ func (s Secrets) check() error {
 	return nil
 }
 
+func badSecrets(detail string, cause error) error {
+	return &payment.Error{Code: payment.CodeConfig, Detail: detail, Cause: cause}
+}
+
 // writeJSON replaces a private file as a whole: a reader sees the old one or the
 // new one, also after a power cut.
 func writeJSON(file string, value any) error {
+	return placeJSON(file, value, os.Rename)
+}
+
+// placeJSON writes a file beside its place and then puts it there: os.Rename
+// replaces what is there, os.Link does not.
+func placeJSON(file string, value any, place func(from, to string) error) error {
 	data, err := json.Marshal(value, jsontext.WithIndent("  "))
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
-	temporary, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*")
+	dir := filepath.Dir(file)
+	temporary, err := os.CreateTemp(dir, filepath.Base(file)+".*")
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
-	defer func() { _ = os.Remove(temporary.Name()) }() // there only if something failed
+	defer func() { _ = os.Remove(temporary.Name()) }() // gone already if it was renamed
 	_, err = temporary.Write(append(data, '\n'))
 	err = errors.Join(err, temporary.Sync(), temporary.Close())
 	if err == nil {
-		err = os.Rename(temporary.Name(), file)
+		err = place(temporary.Name(), file)
+	}
+	if err == nil {
+		err = syncDir(dir)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	return nil
+}
+
+// syncDir makes the names in a directory survive a power cut.
+func syncDir(dir string) error {
+	opened, err := os.Open(dir) //nolint:gosec // where our own file is
+	if err != nil {
+		return err
+	}
+	return errors.Join(opened.Sync(), opened.Close())
 }
 
 func randomBytes() []byte {

@@ -18,7 +18,7 @@ func Name(wrong string, known []string) (string, bool) {
 		candidate := letters(name)
 		distance := editDistance(sent, candidate)
 		if holds(candidate, sent) || holds(sent, candidate) {
-			distance = min(distance, 1)
+			distance = min(distance, 2) // a slip of one letter is nearer
 		}
 		if distance < bestDistance {
 			best, bestDistance = name, distance

@@ -13,6 +13,7 @@ func TestName_guessesWhatWasMeant(t *testing.T) {
 		"customer_id":   "customer",
 		"curency":       "currency",
 		"paymentmethod": "payment_method",
+		"ustomer":       "customer",
 		"xyz":           "",
 		"":              "",
 		"q":             "",
