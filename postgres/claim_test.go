@@ -420,7 +420,7 @@ func TestClaim_ofNothingIsNothing(t *testing.T) {
 // incompressible is a text that Postgres cannot make fit an index page.
 func incompressible(t *testing.T, n int) string {
 	t.Helper()
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // test data
+	random := rand.New(rand.NewPCG(1, 2))
 	var text strings.Builder
 	for range n {
 		text.WriteRune(rune('!' + random.IntN(90)))

@@ -37,7 +37,7 @@ func TestLease_retryingIsPaidAgain(t *testing.T) {
 	if n := l.count("events WHERE payment_id = $1 AND version = 3 AND type = 'payment.paying'", work.ID); n != 1 {
 		t.Errorf("%d events, want 1", n)
 	}
-	if got := l.read(work.ID).Request; got.Fingerprint() != work.Request.Fingerprint() || work.Metadata["cart"] != "918273" {
+	if got := l.read(work.ID).Request; got.Fingerprint() != work.Fingerprint() || work.Metadata["cart"] != "918273" {
 		t.Errorf("the work is not whole: %+v", work)
 	}
 }
