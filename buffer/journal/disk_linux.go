@@ -1,0 +1,30 @@
+package journal
+
+import (
+	"errors"
+	"os"
+	"syscall"
+)
+
+// allocate gives an empty file that many zeros and the room for them. It asks
+// for room first: an attempt that fails takes what is left for a moment, and the
+// disk has other users.
+func allocate(f *os.File, bytes int64) error {
+	fd := int(f.Fd())
+	var room syscall.Statfs_t
+	err := uninterrupted(func() error { return syscall.Fstatfs(fd, &room) })
+	blockBytes := int64(room.Bsize)                                              //nolint:unconvert // not an int64 everywhere
+	if err == nil && room.Blocks > 0 && room.Bavail < uint64(bytes/blockBytes) { //nolint:gosec // not negative
+		return syscall.ENOSPC
+	}
+	err = uninterrupted(func() error { return syscall.Fallocate(fd, 0, 0, bytes) })
+	if errors.Is(err, syscall.EOPNOTSUPP) || errors.Is(err, syscall.ENOSYS) {
+		return f.Truncate(bytes)
+	}
+	return os.NewSyscallError("fallocate", err)
+}
+
+func dataSync(f *os.File) error {
+	fd := int(f.Fd())
+	return os.NewSyscallError("fdatasync", uninterrupted(func() error { return syscall.Fdatasync(fd) }))
+}
