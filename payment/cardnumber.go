@@ -44,47 +44,98 @@ func cardFields(draft Draft) []FieldError {
 
 // ContainsCardNumber tells whether a text holds 13 to 19 digits that pass the
 // Luhn check (ISO/IEC 7812-1, annex B), also in groups parted by spaces or
-// dashes. Digits within a long hexadecimal word, such as a hash, do not count.
+// dashes. Digits of any script count; digits within a long hexadecimal word, such
+// as a hash, do not (ADR 0012). It takes time in proportion to the text.
 func ContainsCardNumber(text string) bool {
+	text = foldDigits(text)
 	var groups []string // of digits, with only spaces and dashes between them
 	for len(text) > 0 {
-		if n := noDigitsLen(text); n > 0 {
-			groups, text = nil, text[n:]
+		word := prefixLen(text, isAlnum)
+		if word == 0 {
+			n := separatorsLen(text)
+			if n == 0 {
+				groups, n = nil, 1 // any other byte ends a number
+			}
+			text = text[n:]
 			continue
 		}
-		n := prefixLen(text, isDigit)
-		groups = append(groups, text[:n])
-		if endsInCard(groups) {
+		var found bool
+		if groups, found = cardInWord(text[:word], groups); found {
 			return true
 		}
-		text = text[n:]
-		if n := separatorsLen(text); n > 0 {
-			text = text[n:]
-		} else {
-			groups = nil
-		}
+		text = text[word:]
 	}
 	return false
 }
 
-// noDigitsLen is the length of what stands in front of the next digit that could
-// be a card's: other characters, and whole hexadecimal words.
-func noDigitsLen(text string) int {
-	word := prefixLen(text, isAlnum)
-	if word >= hexWordLenMin && isHexID(text[:word]) {
-		return word
+// cardInWord goes on with the groups in front of a word of letters and digits, and
+// gives those that what follows the word may go on with.
+func cardInWord(word string, groups []string) ([]string, bool) {
+	if len(word) >= hexWordLenMin && isHexID(word) {
+		return nil, false
 	}
-	return prefixLen(text, func(b byte) bool { return !isDigit(b) && isAlnum(b) == (word > 0) })
+	for len(word) > 0 {
+		n := prefixLen(word, isDigit)
+		if n == 0 { // letters
+			groups, word = nil, word[prefixLen(word, func(b byte) bool { return !isDigit(b) }):]
+			continue
+		}
+		groups = append(groups, word[:n])
+		if endsInCard(groups) {
+			return nil, true
+		}
+		word = word[n:]
+	}
+	return groups, false
+}
+
+// foldDigits writes the digits of every script in ASCII, and what looks like a
+// space, a dash or nothing as one.
+func foldDigits(text string) string {
+	if strings.IndexFunc(text, func(r rune) bool { return r > unicode.MaxASCII }) < 0 {
+		return text
+	}
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r <= unicode.MaxASCII:
+			return r
+		case unicode.Is(unicode.Nd, r):
+			return '0' + digitValue(r)
+		case unicode.Is(unicode.Cf, r):
+			return ' ' // zero-width space, soft hyphen
+		case r == minusSign:
+			return '-'
+		}
+		return r
+	}, text)
+}
+
+const minusSign = '\u2212'
+
+// digitValue relies on how Unicode encodes decimal digits: in runs of ten, zero
+// first (The Unicode Standard, section 4.6).
+func digitValue(r rune) rune {
+	for _, table := range unicode.Nd.R16 {
+		if r >= rune(table.Lo) && r <= rune(table.Hi) {
+			return (r - rune(table.Lo)) % 10
+		}
+	}
+	for _, table := range unicode.Nd.R32 {
+		if r >= rune(table.Lo) && r <= rune(table.Hi) {
+			return (r - rune(table.Lo)) % 10
+		}
+	}
+	return 0
 }
 
 // endsInCard tells whether the last groups, joined, are a card number.
 func endsInCard(groups []string) bool {
 	digits := ""
 	for _, group := range slices.Backward(groups) {
-		digits = group + digits
-		if len(digits) > cardDigitsMax {
+		if len(digits)+len(group) > cardDigitsMax {
 			return false
 		}
+		digits = group + digits
 		if len(digits) >= cardDigitsMin && luhn(digits) {
 			return true
 		}
@@ -106,11 +157,11 @@ func luhn(digits string) bool {
 
 func isHexID(word string) bool {
 	letters := 0
-	for _, r := range strings.ToLower(word) {
-		switch {
-		case r >= 'a' && r <= 'f':
+	for _, b := range []byte(word) {
+		switch lower := b | 0x20; {
+		case lower >= 'a' && lower <= 'f':
 			letters++
-		case r < '0' || r > '9':
+		case !isDigit(b):
 			return false
 		}
 	}

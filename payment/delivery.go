@@ -5,10 +5,13 @@ import "time"
 // Receipt is the buffer's answer to a request that it keeps.
 type Receipt struct {
 	// First is the request that holds the identity: the one given, or the earlier
-	// one that it repeats.
+	// one that it repeats. Of an earlier one, description and metadata may be
+	// those of the repetition: they make no difference and are not kept at hand.
 	First Request
 	// Duplicate tells that First was there before.
 	Duplicate bool
+	// Durability names what holds the request.
+	Durability string
 }
 
 // Delivery is one message that the buffer hands to a processor. It comes again
@@ -17,8 +20,8 @@ type Delivery struct {
 	Request Request
 	// Conflict marks a request that was answered 409: it is recorded, never paid.
 	Conflict bool
-	// Poison is why the message could not be read, nil if it could; then only
-	// Subject and Raw are set.
+	// Poison is why the message could not be read, nil if it could. Of the request
+	// there is then at most the id.
 	Poison  error
 	Subject string
 	Raw     []byte
@@ -27,9 +30,10 @@ type Delivery struct {
 
 // DeadLetter is a message that nobody can read, kept whole for a human.
 type DeadLetter struct {
-	Subject string
-	Raw     []byte
-	Reason  string
+	PaymentID ID // as far as it can be told, "" if not
+	Subject   string
+	Raw       []byte
+	Reason    string
 }
 
 // Claimed is the ledger's answer to a batch of claims: Works are the payments

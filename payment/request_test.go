@@ -164,33 +164,37 @@ func TestFingerprint_coversWhatIsPaid(t *testing.T) {
 
 func TestContainsCardNumber_examples(t *testing.T) {
 	for text, want := range map[string]bool{
-		"4242424242424242":                     true,
-		"4242 4242 4242 4242":                  true,
-		"4242-4242-4242-4242":                  true,
-		"4242 - 4242 - 4242 - 4242":            true,
-		"4242\u00a04242\u20114242\u20134242":   true, // no-break space, other dashes
-		"378282246310005":                      true, // 15 digits
-		"4222222222222":                        true, // 13 digits
-		"6304000000000000000":                  true, // 19 digits
-		"pan4242424242424242":                  true,
-		"card:4242424242424242.":               true,
-		"4242 4242 4242 4242 12/29":            true,
-		"12 4242 4242 4242 4242":               true,
-		"tok_4242424242424242":                 true,
-		"cafe 4242424242424242":                true,
-		"4242424242424241":                     false, // check digit
-		"424242424242":                         false, // 12 digits
-		"42424242424242424242":                 false, // 20 digits
-		"4242,4242,4242,4242":                  false,
-		"":                                     false,
-		"tok_visa":                             false,
-		"+49 30 1234567":                       false,
-		"0fb2036805020445edceb236ebe847c8":     false, // a 32-digit id with a run that passes
-		"0fb2036805020445edceb236ebe847c8-1":   false,
-		"52077492551466732827CA46228DCC1E":     false,
-		"zz52077492551466732827ca46228dcc1e":   false,
-		"550e8400-e29b-41d4-a716-446655440000": false,
-		"2026-11-21T10:00:00.000Z":             false,
+		"4242424242424242":                        true,
+		"4242 4242 4242 4242":                     true,
+		"4242-4242-4242-4242":                     true,
+		"4242 - 4242 - 4242 - 4242":               true,
+		"4242\u00a04242\u20114242\u20134242":      true, // no-break space, other dashes
+		"378282246310005":                         true, // 15 digits
+		"4222222222222":                           true, // 13 digits
+		"6304000000000000000":                     true, // 19 digits
+		"pan4242424242424242":                     true,
+		"card:4242424242424242.":                  true,
+		"4242 4242 4242 4242 12/29":               true,
+		"12 4242 4242 4242 4242":                  true,
+		"tok_4242424242424242":                    true,
+		"cafe 4242424242424242":                   true,
+		"\uff14\uff12\uff14\uff12 4242 4242 4242": true,  // full-width digits
+		"4242\u200b4242\u200b4242\u200b4242":      true,  // zero-width spaces
+		"4242\u22124242\u22124242\u22124242":      true,  // minus signs
+		"\u0664\u0662\u0664\u0662424242424242":    true,  // Arabic-Indic digits
+		"4242424242424241":                        false, // check digit
+		"424242424242":                            false, // 12 digits
+		"42424242424242424242":                    false, // 20 digits
+		"4242,4242,4242,4242":                     false,
+		"":                                        false,
+		"tok_visa":                                false,
+		"+49 30 1234567":                          false,
+		"0fb2036805020445edceb236ebe847c8":        false, // a 32-digit id with a run that passes
+		"0fb2036805020445edceb236ebe847c8-1":      false,
+		"52077492551466732827CA46228DCC1E":        false,
+		"zz52077492551466732827ca46228dcc1e":      false,
+		"550e8400-e29b-41d4-a716-446655440000":    false,
+		"2026-11-21T10:00:00.000Z":                false,
 	} {
 		if got := ContainsCardNumber(text); got != want {
 			t.Errorf("ContainsCardNumber(%q) = %v, want %v", text, got, want)
@@ -220,4 +224,25 @@ func TestContainsCardNumber_findsEveryCardInAnyGrouping(t *testing.T) {
 			t.Fatalf("%q holds a card number", text.String())
 		}
 	})
+}
+
+// A body may be 64 KiB, and every byte of it is looked at: no text may cost more
+// than its length.
+func TestContainsCardNumber_takesNoLongerThanTheText(t *testing.T) {
+	visits := func(text string) float64 {
+		return testing.AllocsPerRun(1, func() { ContainsCardNumber(text) })
+	}
+	for _, piece := range []string{"g1", "1 ", "1-", "a1", "1", "12345678901234567890 ", "\u200b1"} {
+		short, long := strings.Repeat(piece, 1000), strings.Repeat(piece, 32_000)
+		if a, b := visits(short), visits(long); b > 64*(a+1) {
+			t.Errorf("%q: %.0f allocations for 1,000 and %.0f for 32,000", piece, a, b)
+		}
+		done := make(chan bool)
+		go func() { ContainsCardNumber(long); close(done) }()
+		select {
+		case <-done:
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%q 32,000 times takes for ever", piece)
+		}
+	}
 }

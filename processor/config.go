@@ -25,7 +25,10 @@ type Config struct {
 	ParkAfter time.Duration
 
 	BreakerDelay time.Duration // pause after the payer has failed mostly; default 2 s
-	StopTimeout  time.Duration // for calls in flight at a graceful stop; default PayTimeout + 5 s
+	// StopTimeout is for calls in flight at a graceful stop, and then again for
+	// writing their outcomes; default PayTimeout + 5 s, at most 25 s. Calls that are
+	// cut off are asked about later.
+	StopTimeout time.Duration
 
 	Logger *slog.Logger
 }
@@ -34,6 +37,8 @@ const (
 	batchMax      = 256 // claims or outcomes per statement
 	ledgerBackoff = 100 * time.Millisecond
 	ledgerWaitMax = 5 * time.Second
+	// stopTimeoutMax keeps a graceful stop within what service managers allow.
+	stopTimeoutMax = 25 * time.Second
 	// leaseMargin covers the time between two looks at the clock.
 	leaseMargin = time.Second
 )
@@ -48,20 +53,22 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.PendingPoll, 10*time.Second)
 	setDefault(&c.ParkAfter, 72*time.Hour)
 	setDefault(&c.BreakerDelay, 2*time.Second)
-	setDefault(&c.StopTimeout, c.PayTimeout+5*time.Second)
+	setDefault(&c.StopTimeout, min(c.PayTimeout+5*time.Second, stopTimeoutMax))
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	return c
 }
 
-// check refuses settings under which a worker could never start a call.
-func (c Config) check() error {
+// Check refuses settings under which a worker could never start a call. New does
+// the same.
+func (c Config) Check() error {
+	c = c.withDefaults()
 	if c.Concurrency < 1 {
-		return errors.New("processor: concurrency must be at least 1")
+		return errors.New("concurrency must be at least 1")
 	}
 	if c.Lease < c.PayTimeout+2*leaseMargin {
-		return fmt.Errorf("processor: a lease of %s is too short for calls of %s; it must be at least %s",
+		return fmt.Errorf("a lease of %s is too short for calls of %s; it must be at least %s",
 			c.Lease, c.PayTimeout, c.PayTimeout+2*leaseMargin)
 	}
 	return nil

@@ -126,7 +126,9 @@ func (p *Processor) bury(ctx context.Context, poison []payment.Delivery) bool {
 	}
 	letters := make([]payment.DeadLetter, len(poison))
 	for i, d := range poison {
-		letters[i] = payment.DeadLetter{Subject: d.Subject, Raw: d.Raw, Reason: d.Poison.Error()}
+		letters[i] = payment.DeadLetter{
+			PaymentID: d.Request.ID, Subject: d.Subject, Raw: d.Raw, Reason: d.Poison.Error(),
+		}
 		p.log.Error("dead letter", slog.String("subject", d.Subject), slog.Any("error", d.Poison))
 	}
 	err := p.persist(ctx, "keep dead letters", func(ctx context.Context) error { return p.ledger.Bury(ctx, letters) })

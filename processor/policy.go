@@ -58,7 +58,7 @@ func (p policy) undecided(work payment.Work, outcome payment.Outcome) payment.Ou
 		outcome.To = payment.Retrying
 		outcome.NextIn = max(answer.RetryAfter, p.backoff(work.Attempt))
 	case work.State == payment.Paying:
-		return p.ambiguous(work, outcome)
+		return p.ambiguous(outcome)
 	case answer.Verdict == payment.VerdictNotFound:
 		return p.notFound(work, outcome)
 	default: // the look-up itself failed: nothing learned
@@ -70,7 +70,7 @@ func (p policy) undecided(work payment.Work, outcome payment.Outcome) payment.Ou
 
 // ambiguous is a charge attempt whose answer proves nothing. A payer that can
 // neither be asked nor recognises a repetition leaves only a human.
-func (p policy) ambiguous(_ payment.Work, outcome payment.Outcome) payment.Outcome {
+func (p policy) ambiguous(outcome payment.Outcome) payment.Outcome {
 	if !p.traits.CanLookup && p.traits.KeyWindow == 0 {
 		return park(outcome)
 	}

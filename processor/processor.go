@@ -36,7 +36,7 @@ type Processor struct {
 // cannot work.
 func New(sources []Source, ledger Ledger, payer Payer, cfg Config) (*Processor, error) {
 	cfg = cfg.withDefaults()
-	if err := cfg.check(); err != nil {
+	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
 	return &Processor{

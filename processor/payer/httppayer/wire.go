@@ -19,7 +19,7 @@ type chargeRequest struct {
 	Currency      string            `json:"currency"`
 	PaymentMethod string            `json:"payment_method"`
 	Customer      string            `json:"customer,omitzero"`
-	Metadata      map[string]string `json:"metadata,omitzero"`
+	Metadata      map[string]string `json:"metadata,omitempty"` // none is none, nil or not
 }
 
 // charge is the payer's charge object. A member that is missing or null is "" or
