@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
+	"net/url"
+	"strings"
 	"sync"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/paybuf/paybuf/buffer/journal"
 	"github.com/paybuf/paybuf/payment"
 )
 
@@ -23,6 +26,10 @@ type Buffer struct {
 	shards []*Shard
 	pub    *publisher
 	keys   *Directory
+
+	journal *journal.Journal // nil if the durability needs none
+	recent  *recent
+	audit   *auditor
 
 	stop context.CancelFunc
 	wg   sync.WaitGroup
@@ -50,6 +57,35 @@ func (b *Buffer) open(ctx context.Context) error {
 	if b.js, err = jetstream.New(b.nc, jetstream.WithDefaultTimeout(requestTimeout)); err != nil {
 		return fmt.Errorf("buffer: %w", err)
 	}
+	if err := b.patiently(ctx, b.openStreams); err != nil {
+		return err
+	}
+	if b.pub, err = newPublisher(b.nc, b.cfg.InFlightMax); err != nil {
+		return err
+	}
+	if b.journal, err = openJournal(b.cfg); err != nil {
+		return err
+	}
+	b.recent = newRecent(b.cfg.DedupWindow)
+	b.audit = newAuditor(b)
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	b.stop = stop
+	b.wg.Go(func() { b.pub.run(background) })
+	b.wg.Go(func() { b.keys.run(background) })
+	if b.journal != nil {
+		b.wg.Go(func() { b.audit.run(background) })
+	}
+	for _, shard := range b.shards {
+		b.wg.Go(func() { shard.watch(background) })
+		b.wg.Go(func() { shard.clearAway(background) })
+	}
+	return nil
+}
+
+// openStreams creates or checks what this installation keeps on the servers. It
+// may be called again after an error.
+func (b *Buffer) openStreams(ctx context.Context) error {
+	b.shards = nil
 	for number := range b.cfg.Shards {
 		shard, err := openShard(ctx, b.js, number, b.cfg)
 		if err != nil {
@@ -57,21 +93,9 @@ func (b *Buffer) open(ctx context.Context) error {
 		}
 		b.shards = append(b.shards, shard)
 	}
-	if b.keys, err = openDirectory(ctx, b.js, b.cfg); err != nil {
-		return err
-	}
-	if b.pub, err = newPublisher(b.nc, b.cfg.InFlightMax); err != nil {
-		return err
-	}
-	background, stop := context.WithCancel(context.WithoutCancel(ctx))
-	b.stop = stop
-	b.wg.Go(func() { b.pub.run(background) })
-	b.wg.Go(func() { b.keys.run(background) })
-	for _, shard := range b.shards {
-		b.wg.Go(func() { shard.watch(background) })
-		b.wg.Go(func() { shard.clearAway(background) })
-	}
-	return nil
+	var err error
+	b.keys, err = openDirectory(ctx, b.js, b.cfg)
+	return err
 }
 
 // Close waits for the background work and closes the connection. Requests that
@@ -80,6 +104,11 @@ func (b *Buffer) Close() {
 	b.stop()
 	b.wg.Wait()
 	b.nc.Close()
+	if b.journal != nil {
+		if err := b.journal.Close(); err != nil { // what was accepted is synced already
+			b.cfg.Logger.Warn("close the journal", slog.Any("error", err))
+		}
+	}
 }
 
 // Shards gives the streams, each a source of deliveries of its own.
@@ -118,6 +147,10 @@ func connect(ctx context.Context, cfg Config) (*nats.Conn, error) {
 		// be sent minutes later, when its client was told 503 long ago.
 		nats.ReconnectBufSize(-1),
 		nats.Timeout(connectTimeout),
+		// A server whose machine has vanished says nothing; by default nobody would
+		// notice for four minutes.
+		nats.PingInterval(pingInterval),
+		nats.MaxPingsOutstanding(pingsUnansweredMax),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err == nil {
 				return // closed by us
@@ -137,6 +170,9 @@ func connect(ctx context.Context, cfg Config) (*nats.Conn, error) {
 	if cfg.InProcess != nil {
 		options = append(options, nats.InProcessServer(cfg.InProcess))
 	}
+	if err := checkURLs(cfg.URL); err != nil {
+		return nil, err
+	}
 	if err := context.Cause(ctx); err != nil {
 		return nil, fmt.Errorf("buffer: %w", err)
 	}
@@ -149,6 +185,20 @@ func connect(ctx context.Context, cfg Config) (*nats.Conn, error) {
 		}
 	}
 	return nc, nil
+}
+
+// checkURLs refuses what cannot be read, in words that repeat nothing: a URL may
+// hold a password, and the parser's own error shows it.
+func checkURLs(urls string) error {
+	for text := range strings.SplitSeq(urls, ",") {
+		if parsed, err := url.Parse(strings.TrimSpace(text)); err != nil || (text != "" && parsed.Host == "") {
+			return &payment.Error{
+				Code:   payment.CodeConfig,
+				Detail: "a NATS URL cannot be read; give nats://[user:password@]host:port, special characters percent-encoded",
+			}
+		}
+	}
+	return nil
 }
 
 // unavailable is the error of a request whose fate the stream has not told.

@@ -42,7 +42,9 @@ func order(t testing.TB, number string, change func(*payment.Draft)) payment.Req
 // open starts a JetStream of the test's own and a buffer on it.
 func open(t testing.TB, change func(*Config)) *Buffer {
 	t.Helper()
-	cfg := Config{InProcess: localtest.NATS(t).InProcess(), StreamBytesMax: 64 << 20}
+	cfg := Config{
+		InProcess: localtest.NATS(t).InProcess(), StreamBytesMax: 64 << 20, JournalDir: t.TempDir(),
+	}
 	if change != nil {
 		change(&cfg)
 	}
@@ -113,6 +115,11 @@ func TestPut_repetitionGetsTheFirst(t *testing.T) {
 	again := order(t, "A-1", func(d *payment.Draft) { d.Description = "told differently" })
 	again.AcceptedAt = again.AcceptedAt.Add(time.Hour)
 	receipt := put(t, b, again)
+	if !receipt.Duplicate || !receipt.First.AcceptedAt.Equal(first.AcceptedAt) {
+		t.Errorf("receipt %+v, want the first request back", receipt)
+	}
+	b.recent = newRecent(time.Minute) // as in another process: now the stream must know
+	receipt = put(t, b, again)
 	if !receipt.Duplicate || !receipt.First.AcceptedAt.Equal(first.AcceptedAt) ||
 		receipt.First.Description != first.Description {
 		t.Errorf("receipt %+v, want the first request back", receipt)
@@ -212,6 +219,7 @@ func TestPut_forgottenFirstIsStoredAgain(t *testing.T) {
 	if err := shard.stream.Purge(t.Context()); err != nil {
 		t.Fatalf("purge: %v", err)
 	}
+	b.recent = newRecent(time.Minute) // as in another process
 	if receipt := put(t, b, request); !receipt.Duplicate {
 		t.Error("the stream's window still knows the id, the receipt does not say so")
 	}
@@ -223,7 +231,7 @@ func TestPut_forgottenFirstIsStoredAgain(t *testing.T) {
 func TestPut_noServerIsNeverAReceipt(t *testing.T) {
 	server := localtest.NATS(t)
 	b, err := Open(t.Context(), Config{
-		InProcess: server.InProcess(), StreamBytesMax: 64 << 20, PutTimeout: 300 * time.Millisecond,
+		InProcess: server.InProcess(), StreamBytesMax: 64 << 20, JournalDir: t.TempDir(), PutTimeout: 300 * time.Millisecond,
 	})
 	if err != nil {
 		t.Fatalf("open: %v", err)
@@ -287,7 +295,7 @@ func TestDecode_memberFromALaterVersionIsIgnored(t *testing.T) {
 
 func TestOpen_differentStreamIsAnErrorWithTheDifference(t *testing.T) {
 	server := localtest.NATS(t)
-	cfg := Config{InProcess: server.InProcess(), StreamBytesMax: 64 << 20}
+	cfg := Config{InProcess: server.InProcess(), StreamBytesMax: 64 << 20, Durability: StreamOnly}
 	b, err := Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatalf("open: %v", err)
@@ -336,10 +344,10 @@ func TestPut_contextEndedIsNotAReceipt(t *testing.T) {
 	}
 }
 
-// waitFor polls until ok, at most 20 s.
+// waitFor polls until ok, at most a minute.
 func waitFor(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !ok() {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited too long for %s", what)

@@ -20,6 +20,16 @@ type Config struct {
 	DedupWindow time.Duration // how long the stream knows a repetition; default 2 min
 	AckWait     time.Duration // after which an unacknowledged payment comes again; default 30 s
 
+	// Durability is what a receipt stands for; default JournalAndStream.
+	Durability Durability
+	// JournalDir is this node's directory for its journal. It is needed by Put
+	// alone: a process that only reads leaves it empty and has no journal.
+	JournalDir          string
+	JournalSegmentBytes int64         // default 64 MiB
+	JournalBytesMax     int64         // at which the node refuses payments; default 8 GiB
+	AuditAfter          time.Duration // age at which a receipt must have a row; default 1 min
+	AuditInterval       time.Duration // default 10 s
+
 	StreamBytesMax int64 // per stream; default 4 GiB
 	InFlightMax    int   // requests waiting for the stream at once; default 4096
 	// PutTimeout is how long a request waits for the stream's word before the
@@ -34,6 +44,9 @@ const (
 	ackPendingMax   = 20_000    // payments handed out and not yet claimed, per stream
 	connectTimeout  = 10 * time.Second
 	requestTimeout  = 5 * time.Second // one call of the JetStream API
+
+	pingInterval       = 5 * time.Second
+	pingsUnansweredMax = 2 // then another server is looked for
 )
 
 func (c Config) withDefaults() Config {
@@ -41,6 +54,11 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.Replicas, 1)
 	setDefault(&c.DedupWindow, 2*time.Minute)
 	setDefault(&c.AckWait, 30*time.Second)
+	setDefault(&c.Durability, JournalAndStream)
+	setDefault(&c.JournalSegmentBytes, 64<<20)
+	setDefault(&c.JournalBytesMax, 8<<30)
+	setDefault(&c.AuditAfter, time.Minute)
+	setDefault(&c.AuditInterval, 10*time.Second)
 	setDefault(&c.StreamBytesMax, 4<<30)
 	setDefault(&c.InFlightMax, 4096)
 	setDefault(&c.PutTimeout, 5*time.Second)

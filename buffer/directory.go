@@ -28,29 +28,47 @@ const (
 // JetStream KV bucket, copied into this process's memory by a watch. Postgres
 // has the truth; whoever changes it there calls Replace.
 type Directory struct {
-	kv    jetstream.KeyValue
-	log   *slog.Logger
-	ready atomic.Bool
+	js       jetstream.JetStream
+	replicas int
+	log      *slog.Logger
+	ready    atomic.Bool
 
 	mu   sync.RWMutex
+	kv   jetstream.KeyValue
 	keys map[string]payment.APIKey
 }
 
 func openDirectory(ctx context.Context, js jetstream.JetStream, cfg Config) (*Directory, error) {
-	kv, err := js.KeyValue(ctx, directoryBucket)
+	d := &Directory{js: js, replicas: cfg.Replicas, log: cfg.Logger, keys: map[string]payment.APIKey{}}
+	return d, d.ensure(ctx)
+}
+
+// ensure makes the bucket at an installation's first start, and again after it was
+// lost: Postgres has all that was in it.
+func (d *Directory) ensure(ctx context.Context) error {
+	kv, err := d.js.KeyValue(ctx, directoryBucket)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		kv, err = js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
+		kv, err = d.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
 			Bucket:      directoryBucket,
 			Description: "API keys, hashed, for intake",
 			Storage:     jetstream.FileStorage,
-			Replicas:    cfg.Replicas,
+			Replicas:    d.replicas,
 			MaxBytes:    directoryBytesMax,
 		})
 	}
 	if err != nil {
-		return nil, fmt.Errorf("bucket %s: %w", directoryBucket, err)
+		return fmt.Errorf("bucket %s: %w", directoryBucket, err)
 	}
-	return &Directory{kv: kv, log: cfg.Logger, keys: map[string]payment.APIKey{}}, nil
+	d.mu.Lock()
+	d.kv = kv
+	d.mu.Unlock()
+	return nil
+}
+
+func (d *Directory) bucket() jetstream.KeyValue {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.kv
 }
 
 // PublishKeys does what Replace does and needs no open Buffer: for commands that
@@ -88,14 +106,14 @@ func (d *Directory) Ready() bool { return d.ready.Load() }
 // CheckIDKey refuses an id key other than the one that this installation began
 // with: every order number would get a new payment id.
 func (d *Directory) CheckIDKey(ctx context.Context, key payment.IDKey) error {
-	_, err := d.kv.Create(ctx, idKeyName, []byte(key.Check()))
+	_, err := d.bucket().Create(ctx, idKeyName, []byte(key.Check()))
 	if err == nil {
 		return nil
 	}
 	if !errors.Is(err, jetstream.ErrKeyExists) {
 		return fmt.Errorf("id key check: %w", err)
 	}
-	entry, err := d.kv.Get(ctx, idKeyName)
+	entry, err := d.existing(ctx, idKeyName)
 	if err != nil {
 		return fmt.Errorf("id key check: %w", err)
 	}
@@ -108,9 +126,26 @@ func (d *Directory) CheckIDKey(ctx context.Context, key payment.IDKey) error {
 	return nil
 }
 
+// existing reads what is known to be there. Any replica may be asked, also one
+// that does not have it yet.
+func (d *Directory) existing(ctx context.Context, name string) (jetstream.KeyValueEntry, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, requestTimeout, errNoMessage)
+	defer cancel()
+	for {
+		entry, err := d.bucket().Get(ctx, name)
+		if !errors.Is(err, jetstream.ErrKeyNotFound) || ctx.Err() != nil {
+			return entry, err
+		}
+		pause(ctx, refusedPause)
+	}
+}
+
 // Replace makes the bucket hold exactly these keys. It is idempotent, so it also
 // repairs a change whose second half was lost with its process.
 func (d *Directory) Replace(ctx context.Context, keys []payment.APIKey) error {
+	if err := d.ensure(ctx); err != nil {
+		return err
+	}
 	stale, err := d.stored(ctx)
 	if err != nil {
 		return err
@@ -126,12 +161,12 @@ func (d *Directory) Replace(ctx context.Context, keys []payment.APIKey) error {
 		if present && (string(current) == string(data) || isRevoked(key.ID, current)) {
 			continue
 		}
-		if _, err := d.kv.Put(ctx, name, data); err != nil {
+		if _, err := d.bucket().Put(ctx, name, data); err != nil {
 			return fmt.Errorf("store key %s: %w", key.ID, err)
 		}
 	}
 	for name := range stale {
-		if err := d.kv.Delete(ctx, name); err != nil {
+		if err := d.bucket().Delete(ctx, name); err != nil {
 			return fmt.Errorf("delete %s: %w", name, err)
 		}
 	}
@@ -146,7 +181,7 @@ func isRevoked(id string, data []byte) bool {
 }
 
 func (d *Directory) stored(ctx context.Context) (map[string][]byte, error) {
-	watch, err := d.kv.Watch(ctx, apiKeyPrefix+"*", jetstream.IgnoreDeletes())
+	watch, err := d.bucket().Watch(ctx, apiKeyPrefix+"*", jetstream.IgnoreDeletes())
 	if err != nil {
 		return nil, fmt.Errorf("read bucket %s: %w", directoryBucket, err)
 	}
@@ -180,7 +215,7 @@ func (d *Directory) run(ctx context.Context) {
 }
 
 func (d *Directory) follow(ctx context.Context) error {
-	watch, err := d.kv.Watch(ctx, apiKeyPrefix+"*")
+	watch, err := d.bucket().Watch(ctx, apiKeyPrefix+"*")
 	if err != nil {
 		return err
 	}

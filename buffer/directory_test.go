@@ -1,9 +1,12 @@
 package buffer
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/paybuf/paybuf/payment"
 )
@@ -43,6 +46,18 @@ func TestDirectory_followsWhatIsReplaced(t *testing.T) {
 	}
 }
 
+func TestDirectory_lostBucketIsMadeAgain(t *testing.T) {
+	b := open(t, nil)
+	key := payment.APIKey{ID: "one", Tenant: "acme", CreatedAt: time.Now().UTC().Truncate(time.Millisecond)}
+	if err := b.js.DeleteKeyValue(t.Context(), directoryBucket); err != nil {
+		t.Fatalf("delete bucket: %v", err)
+	}
+	if err := b.Keys().Replace(t.Context(), []payment.APIKey{key}); err != nil {
+		t.Fatalf("replace: %v", err)
+	}
+	waitFor(t, "the key", func() bool { _, known := b.Keys().Key("one"); return known })
+}
+
 func TestCheckIDKey_anotherKeyIsRefused(t *testing.T) {
 	b := open(t, nil)
 	for range 2 { // the first start, and any later one
@@ -56,5 +71,30 @@ func TestCheckIDKey_anotherKeyIsRefused(t *testing.T) {
 	}
 	if code, _ := payment.CodeOf(b.Keys().CheckIDKey(t.Context(), other)); code != payment.CodeConfig {
 		t.Errorf("another id key gave code %s, want %s", code, payment.CodeConfig)
+	}
+}
+
+// behindBucket is a bucket whose first reads are answered by a replica that does
+// not have the key yet.
+type behindBucket struct {
+	jetstream.KeyValue
+	reads int
+}
+
+func (k *behindBucket) Get(ctx context.Context, key string) (jetstream.KeyValueEntry, error) {
+	if k.reads++; k.reads <= 2 {
+		return nil, jetstream.ErrKeyNotFound
+	}
+	return k.KeyValue.Get(ctx, key)
+}
+
+func TestCheckIDKey_replicaThatIsBehindIsAskedAgain(t *testing.T) {
+	b := open(t, nil)
+	if err := b.Keys().CheckIDKey(t.Context(), testKey); err != nil {
+		t.Fatalf("check: %v", err)
+	}
+	second := &Directory{kv: &behindBucket{KeyValue: b.Keys().kv}}
+	if err := second.CheckIDKey(t.Context(), testKey); err != nil {
+		t.Errorf("a node that starts beside the first cannot: %v", err)
 	}
 }

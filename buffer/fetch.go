@@ -68,13 +68,16 @@ func isIdle(err error) bool {
 }
 
 func delivery(msg jetstream.Msg) payment.Delivery {
-	request, err := decode(msg.Data())
-	if err != nil {
-		return payment.Delivery{Poison: err, Subject: msg.Subject(), Raw: msg.Data(), Ack: msg.Ack}
-	}
-	return payment.Delivery{
-		Request:  request,
+	d := payment.Delivery{
 		Conflict: strings.HasPrefix(msg.Subject(), conflictPrefix),
+		Subject:  msg.Subject(),
+		Raw:      msg.Data(),
 		Ack:      msg.Ack,
 	}
+	if d.Request, d.Poison = decode(msg.Data()); d.Poison != nil {
+		// The subject still tells which payment it was to be.
+		last := msg.Subject()[strings.LastIndexByte(msg.Subject(), '.')+1:]
+		d.Request.ID, _ = payment.ParseID(last)
+	}
+	return d
 }

@@ -20,8 +20,7 @@ var errNoStream = errors.New("no JetStream server answers for the stream")
 
 // publisher sends requests that wait at the same time in one burst, with one
 // reply inbox for all, so that they share their round trips. Nothing lingers: a
-// request that waits alone goes out alone. What must become durable besides the
-// stream belongs in run, once per group.
+// request that waits alone goes out alone.
 type publisher struct {
 	nc     *nats.Conn
 	inbox  string // prefix of the reply subjects; the rest is a token
@@ -39,6 +38,7 @@ type message struct {
 	subject string
 	id      string // by which the stream tells a repetition
 	body    []byte
+	receipt []byte // journal record to write meanwhile, nil if none
 	token   uint64
 	done    chan ack // holds the one answer, so that its sender never waits
 }
@@ -47,6 +47,7 @@ type message struct {
 type ack struct {
 	Sequence  uint64
 	Duplicate bool
+	resent    bool // this sending was not the first
 	err       error
 }
 

@@ -31,11 +31,12 @@ var (
 	errNoPlace    = errors.New("too many requests wait for the stream")
 )
 
-// Put stores a request and returns once the stream has it. A request whose
-// identity the stream already knows is not stored again: the receipt then holds
-// the first one, and if that had another body the error is CodeOrderConflict and
-// the difference is on record. CodeBufferFull and CodeBufferUnavailable come
-// with a time after which to send the request again.
+// Put stores a request and returns once both this node's journal and the stream
+// have it, which happens side by side. A request whose identity is known is not
+// stored again: the receipt then holds the first one, and if that had another
+// body the error is CodeOrderConflict and the difference is on record.
+// CodeBufferFull and CodeBufferUnavailable come with a time after which to send
+// the request again.
 func (b *Buffer) Put(ctx context.Context, request payment.Request) (payment.Receipt, error) {
 	body, err := encode(request)
 	if err != nil {
@@ -43,26 +44,55 @@ func (b *Buffer) Put(ctx context.Context, request payment.Request) (payment.Rece
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, b.cfg.PutTimeout, errPutTimeout)
 	defer cancel()
-	shard := b.shardOf(request.ID)
-	stored, err := b.store(ctx, shard, &message{
-		subject: shard.intakeSubject(request.ID), id: string(request.ID), body: body,
+	shard, fingerprint := b.shardOf(request.ID), request.Fingerprint()
+	if first, known := b.recent.find(request.ID); known {
+		if first.fingerprint != fingerprint {
+			return payment.Receipt{}, b.putConflict(ctx, shard, request, body)
+		}
+		request.AcceptedAt = first.acceptedAt
+		return b.receipt(request, true), nil
+	}
+	stored, err := b.store(ctx, shard, message{
+		subject: shard.intakeSubject(request.ID), id: string(request.ID), body: body, receipt: receiptRecord(body),
 	})
 	if err != nil {
 		return payment.Receipt{}, err
 	}
 	if !stored.Duplicate {
-		return payment.Receipt{First: request}, nil
+		b.recent.add(request, fingerprint)
+		return b.receipt(request, false), nil
 	}
-	first, err := shard.first(ctx, request.ID, stored.Sequence)
+	return b.putRepeated(ctx, shard, request, body, stored)
+}
+
+func (b *Buffer) receipt(first payment.Request, duplicate bool) payment.Receipt {
+	return payment.Receipt{First: first, Duplicate: duplicate, Durability: string(b.cfg.Durability)}
+}
+
+// putRepeated answers a request whose id the stream knows by the message that
+// has it.
+func (b *Buffer) putRepeated(
+	ctx context.Context, shard *Shard, request payment.Request, body []byte, known ack,
+) (payment.Receipt, error) {
+	first, err := shard.first(ctx, request.ID, known.Sequence)
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
 		return b.putForgotten(ctx, shard, request, body)
 	case err != nil:
 		return payment.Receipt{}, unavailable(err)
-	case first.Fingerprint() != request.Fingerprint():
-		return payment.Receipt{}, b.putConflict(ctx, shard, request, body)
 	}
-	return payment.Receipt{First: first, Duplicate: true}, nil
+	b.recent.add(first, first.Fingerprint())
+	if first.Fingerprint() == request.Fingerprint() {
+		// What was sent twice may be known from its own first sending.
+		ours := known.resent && first.AcceptedAt.Equal(request.AcceptedAt)
+		return b.receipt(first, !ours), nil
+	}
+	// The journal has this body by now, and it will never be paid: say so there,
+	// before the client hears of it, so that no repair ever publishes it.
+	if err := b.voidReceipt(ctx, shard, request); err != nil {
+		return payment.Receipt{}, err
+	}
+	return payment.Receipt{}, b.putConflict(ctx, shard, request, body)
 }
 
 // putForgotten handles a repetition whose first message the stream no longer
@@ -71,20 +101,20 @@ func (b *Buffer) Put(ctx context.Context, request payment.Request) (payment.Rece
 func (b *Buffer) putForgotten(
 	ctx context.Context, shard *Shard, request payment.Request, body []byte,
 ) (payment.Receipt, error) {
-	_, err := b.store(ctx, shard, &message{
+	_, err := b.store(ctx, shard, message{
 		subject: shard.intakeSubject(request.ID), id: string(request.ID) + "." + nuid.Next(), body: body,
 	})
 	if err != nil {
 		return payment.Receipt{}, err
 	}
-	return payment.Receipt{First: request, Duplicate: true}, nil
+	return b.receipt(request, true), nil
 }
 
 // putConflict puts a refused body on record. It goes by a subject of its own, so
 // that no processor can take it for a payment even if the first is lost.
 func (b *Buffer) putConflict(ctx context.Context, shard *Shard, request payment.Request, body []byte) error {
 	fingerprint := request.Fingerprint()
-	_, err := b.store(ctx, shard, &message{
+	_, err := b.store(ctx, shard, message{
 		subject: conflictPrefix + shard.number + "." + string(request.ID),
 		id:      string(request.ID) + "." + hex.EncodeToString(fingerprint[:]),
 		body:    body,
@@ -100,8 +130,9 @@ func (b *Buffer) putConflict(ctx context.Context, shard *Shard, request payment.
 }
 
 // store sends one message until the stream has answered for it, with the same
-// id each time, so that however often it was sent it is stored once.
-func (b *Buffer) store(ctx context.Context, shard *Shard, m *message) (ack, error) {
+// id each time, so that however often it was sent it is stored once. Its receipt
+// is written while the first sending is under way.
+func (b *Buffer) store(ctx context.Context, shard *Shard, m message) (ack, error) {
 	select {
 	case b.pub.places <- struct{}{}:
 		defer func() { <-b.pub.places }()
@@ -110,24 +141,41 @@ func (b *Buffer) store(ctx context.Context, shard *Shard, m *message) (ack, erro
 	}
 	var last error
 	for {
-		result, err := b.sendOnce(ctx, *m)
+		result, err := b.sendOnce(ctx, shard, m)
 		switch {
 		case err == nil:
+			result.resent = last != nil
 			return result, nil
-		case isFull(err):
+		case isCoded(err):
+			return ack{}, err
+		case isFull(err) && !mayBeStored(last):
 			return ack{}, shard.full(err)
-		case ctx.Err() != nil:
+		case isFull(err), ctx.Err() != nil:
 			return ack{}, unavailable(errors.Join(err, last))
 		}
-		last = err
+		if !mayBeStored(last) {
+			last = err
+		}
+		m.receipt = nil // it is kept already
 	}
+}
+
+// mayBeStored tells whether a sending that ended with err left the request's fate
+// open: only who was told that no server took it knows that it is not stored.
+func mayBeStored(err error) bool {
+	return err != nil && !errors.Is(err, errNoStream)
 }
 
 // sendOnce waits for the answer to one sending, a bounded while. It takes a copy
 // of the message, since an earlier sending may still sit in the queue.
-func (b *Buffer) sendOnce(ctx context.Context, m message) (ack, error) {
+func (b *Buffer) sendOnce(ctx context.Context, shard *Shard, m message) (ack, error) {
 	done := b.pub.send(ctx, &m)
 	defer b.pub.forget(&m)
+	if m.receipt != nil {
+		if err := b.keepReceipt(ctx, shard, m.receipt); err != nil {
+			return ack{}, err
+		}
+	}
 	timer := time.NewTimer(resendAfter)
 	defer timer.Stop()
 	select {
@@ -143,6 +191,11 @@ func (b *Buffer) sendOnce(ctx context.Context, m message) (ack, error) {
 	}
 }
 
+func isCoded(err error) bool {
+	_, coded := errors.AsType[*payment.Error](err)
+	return coded
+}
+
 func (s *Shard) intakeSubject(id payment.ID) string {
 	return intakePrefix + s.number + "." + string(id)
 }
@@ -150,7 +203,7 @@ func (s *Shard) intakeSubject(id payment.ID) string {
 // first reads the message that an acknowledgement named. A sequence may be
 // reused after the stream lost its tail, so the message must be the right one.
 func (s *Shard) first(ctx context.Context, id payment.ID, sequence uint64) (payment.Request, error) {
-	stored, err := s.stream.GetMsg(ctx, sequence)
+	stored, err := s.read(ctx, wanted{Sequence: sequence})
 	if err != nil {
 		return payment.Request{}, fmt.Errorf("read message %d: %w", sequence, err)
 	}
@@ -164,7 +217,7 @@ func (s *Shard) first(ctx context.Context, id payment.ID, sequence uint64) (paym
 // has claimed it, so the ledger's word comes first.
 func (b *Buffer) Peek(ctx context.Context, id payment.ID) (payment.Request, bool, error) {
 	shard := b.shardOf(id)
-	stored, err := shard.stream.GetLastMsgForSubject(ctx, shard.intakeSubject(id))
+	stored, err := shard.read(ctx, wanted{LastOf: shard.intakeSubject(id)})
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return payment.Request{}, false, nil
 	}

@@ -15,7 +15,7 @@ func restart(t *testing.T, dir string) (b *Buffer, stop func()) {
 		t.Fatalf("nats: %v", err)
 	}
 	b, err = Open(t.Context(), Config{
-		InProcess: server.InProcess(), StreamBytesMax: 64 << 20, AckWait: time.Second,
+		InProcess: server.InProcess(), StreamBytesMax: 64 << 20, AckWait: time.Second, Durability: StreamOnly,
 	})
 	if err != nil {
 		server.Stop()

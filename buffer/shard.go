@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -19,6 +20,9 @@ const (
 	conflictPrefix  = "paybuf.conflict."
 	consumerName    = "processor"
 	messageIDHeader = "Nats-Msg-Id"
+
+	aheadLooksMax = 10
+	aheadPause    = 100 * time.Millisecond
 )
 
 // Shard is one stream and its consumer.
@@ -68,11 +72,53 @@ func (s *Shard) ensureConsumer(ctx context.Context) error {
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		consumer, err = s.stream.CreateConsumer(ctx, want)
 	}
+	ahead := false
+	if err == nil {
+		ahead, err = s.isAhead(ctx, consumer)
+	}
+	if ahead {
+		s.log.Error("the stream has lost its tail, and its consumer is ahead of it; all that is left is handed out again")
+		consumer, err = s.replaceConsumer(ctx, want)
+	}
 	if err != nil {
 		return fmt.Errorf("consumer %s of %s: %w", consumerName, s.name, err)
 	}
 	s.consumer = consumer
 	return driftError("consumer "+consumerName+" of "+s.name, consumerDrift(want, consumer.CachedInfo().Config))
+}
+
+// isAhead tells that the consumer has seen more than the stream has. The stream
+// will give those sequences out again, and the consumer would pass them over.
+//
+// Other processes may be at work, so the stream is asked after its consumer. The
+// leader of a replicated stream may still be a moment behind the server that
+// leads the consumer, so it is given time.
+func (s *Shard) isAhead(ctx context.Context, consumer jetstream.Consumer) (bool, error) {
+	info := consumer.CachedInfo()
+	seen := max(info.AckFloor.Stream, info.Delivered.Stream)
+	looks := 1
+	if s.cfg.Replicas > 1 {
+		looks = aheadLooksMax
+	}
+	for look := range looks {
+		if look > 0 {
+			pause(ctx, aheadPause)
+		}
+		stream, err := s.stream.Info(ctx)
+		if err != nil || seen <= stream.State.LastSeq {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// replaceConsumer begins anew at the stream's first message. What was claimed
+// before comes again, and the ledger knows it.
+func (s *Shard) replaceConsumer(ctx context.Context, want jetstream.ConsumerConfig) (jetstream.Consumer, error) {
+	if err := s.stream.DeleteConsumer(ctx, consumerName); err != nil {
+		return nil, err
+	}
+	return s.stream.CreateConsumer(ctx, want)
 }
 
 // streamConfig holds the facts that the design rests on. Limits retention with a

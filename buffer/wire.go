@@ -51,8 +51,8 @@ func encode(r payment.Request) ([]byte, error) {
 	return data, nil
 }
 
-// decode checks again what intake has checked: whoever may publish to the stream
-// is not thereby trusted with money.
+// decode checks the form again that intake has checked. Whoever may publish to the
+// stream can make payments all the same: that is what NATS' own permissions are for.
 func decode(data []byte) (payment.Request, error) {
 	var wire wireRequest
 	if err := json.Unmarshal(data, &wire); err != nil {
@@ -70,7 +70,8 @@ func decode(data []byte) (payment.Request, error) {
 	if wire.OrderNumber == "" || wire.PaymentMethod == "" {
 		return payment.Request{}, fmt.Errorf("%s has no order number or no payment method", wire.ID)
 	}
-	money, err := payment.NewMoney(wire.AmountMinor, wire.Currency)
+	// Not NewMoney: what was accepted before a currency was withdrawn is paid.
+	money, err := payment.RestoreMoney(wire.AmountMinor, wire.Currency)
 	if err != nil {
 		return payment.Request{}, err
 	}

@@ -80,6 +80,9 @@ type Handler struct {
 	cfg    Config
 }
 
+// durabilityHeader says what holds a request that was accepted.
+const durabilityHeader = "Paybuf-Durability"
+
 // pollAfter is when a client should first ask for the outcome.
 const pollAfter = time.Second
 
@@ -175,6 +178,9 @@ func (h *Handler) accept(w http.ResponseWriter, r *http.Request, receipt payment
 	header.Set("Cache-Control", "no-store")
 	if receipt.Duplicate {
 		header.Set("Idempotent-Replayed", "true")
+	}
+	if receipt.Durability != "" {
+		header.Set(durabilityHeader, receipt.Durability)
 	}
 	if final, ok := h.finalOutcome(w, r, receipt); ok {
 		write(w, http.StatusOK, object.Replayed(final, base))

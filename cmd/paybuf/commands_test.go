@@ -128,7 +128,10 @@ func TestExitCode_is2ForWhatMustBeWrittenOtherwise(t *testing.T) {
 		{"paybuf secrets", []string{"serve", "--secrets-file", filepath.Join(dir, "none")}},
 		{"--postgres", []string{"serve", "--secrets-file", secrets}},
 		{"--payer", []string{"serve", "--secrets-file", secrets, "--postgres", "postgres://db/x"}},
-		{"NATS does not answer", []string{"serve", "--roles", "ingest", "--secrets-file", secrets, "--nats", "nats://" + unused(t)}},
+		{"NATS does not answer", []string{
+			"serve", "--roles", "ingest", "--secrets-file", secrets, "--nats", "nats://" + unused(t), "--journal-dir", dir,
+		}},
+		{"--journal-dir", []string{"serve", "--roles", "ingest", "--secrets-file", secrets}},
 		{"unknown command", []string{"serve", "ingest"}},
 		{"needs one argument", []string{"submit"}},
 		{"needs one argument", []string{"tenant", "create"}},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -20,6 +21,7 @@ type appFlags struct {
 	visibilityDelay time.Duration
 	keyWindow       time.Duration
 	noLookup        bool
+	durability      string
 	log             logFlags
 }
 
@@ -41,6 +43,10 @@ func (f *appFlags) add(flags *pflag.FlagSet) {
 	flags.DurationVar(&o.Processor.RetryMax, "retry-max", 5*time.Minute, "longest pause between two tries or look-ups")
 	flags.DurationVar(&o.Buffer.DedupWindow, "dedup-window", 2*time.Minute, "how long the stream itself knows a repetition")
 	flags.Int64Var(&o.Buffer.StreamBytesMax, "stream-bytes-max", 4<<30, "size at which a stream refuses payments")
+	flags.StringVar(&f.durability, "durability", "journal+stream",
+		"what holds a payment before its 202: journal+stream, or stream if it is replicated and synced")
+	flags.Int64Var(&o.Buffer.JournalBytesMax, "journal-bytes-max", 8<<30, "size of the journal at which payments are refused")
+	flags.DurationVar(&o.Buffer.AuditAfter, "audit-after", time.Minute, "age at which an accepted payment must be in Postgres, or is published again")
 	f.log.add(flags)
 }
 
@@ -53,6 +59,9 @@ func (f *appFlags) options(flags *pflag.FlagSet) (app.Options, error) {
 	if f.opts.Logger, err = f.log.logger(); err != nil {
 		return app.Options{}, err
 	}
+	if err := f.opts.SetDurability(f.durability); err != nil {
+		return app.Options{}, err
+	}
 	if f.payerTokenFile != "" {
 		token, err := os.ReadFile(f.payerTokenFile)
 		if err != nil {
@@ -63,14 +72,31 @@ func (f *appFlags) options(flags *pflag.FlagSet) (app.Options, error) {
 	f.opts.Payer.Traits = &payment.Traits{
 		KeyWindow: f.keyWindow, CanLookup: !f.noLookup, VisibilityDelay: f.visibilityDelay,
 	}
-	return f.opts, checkPositive(flags, "pay-timeout", "concurrency", "park-after", "retry-max", "dedup-window", "stream-bytes-max")
+	return f.opts, errors.Join(
+		checkPositive(flags, "pay-timeout", "concurrency", "park-after", "retry-max", "dedup-window", "stream-bytes-max",
+			"journal-bytes-max", "audit-after", "shards", "replicas"),
+		checkNotNegative(flags, "lease", "payer-key-window", "payer-visibility-delay"))
 }
 
 // checkPositive refuses an explicit zero, which would silently mean the default.
+// A command need not have them all.
 func checkPositive(flags *pflag.FlagSet, names ...string) error {
 	for _, name := range names {
-		if value := flags.Lookup(name).Value.String(); strings.HasPrefix(value, "-") || value == "0" || value == "0s" {
+		flag := flags.Lookup(name)
+		if flag == nil {
+			continue
+		}
+		if value := flag.Value.String(); strings.HasPrefix(value, "-") || value == "0" || value == "0s" {
 			return usageError{fmt.Errorf("--%s must be greater than 0", name)}
+		}
+	}
+	return nil
+}
+
+func checkNotNegative(flags *pflag.FlagSet, names ...string) error {
+	for _, name := range names {
+		if strings.HasPrefix(flags.Lookup(name).Value.String(), "-") {
+			return usageError{fmt.Errorf("--%s must not be negative", name)}
 		}
 	}
 	return nil

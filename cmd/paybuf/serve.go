@@ -24,7 +24,7 @@ configuration must change.`,
 		Example: `  paybuf secrets secrets.json
   paybuf migrate up --postgres postgres://paybuf@db/paybuf
   paybuf serve --roles ingest --nats nats://n1,nats://n2,nats://n3 \
-    --secrets-file secrets.json --listen 127.0.0.1:8080`,
+    --secrets-file secrets.json --journal-dir /var/lib/paybuf/journal --listen 127.0.0.1:8080`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			opts, err := flags.options(cmd.Flags())
@@ -49,6 +49,7 @@ configuration must change.`,
 	cmd.Flags().StringVar(&flags.opts.Buffer.URL, "nats", "nats://127.0.0.1:4222", "URLs of the NATS servers, comma separated")
 	cmd.Flags().IntVar(&flags.opts.Buffer.Shards, "shards", 1, "streams that payments are spread over; never change it while payments wait")
 	cmd.Flags().IntVar(&flags.opts.Buffer.Replicas, "replicas", 1, "copies of each stream")
+	cmd.Flags().StringVar(&flags.opts.Buffer.JournalDir, "journal-dir", "", "directory of this node's journal; the role ingest needs it")
 	cmd.Flags().StringVar(&flags.opts.PostgresURL, "postgres", "", "URL of the Postgres database")
 	cmd.Flags().StringVar(&secretsFile, "secrets-file", "", "file made by the command paybuf secrets")
 	return cmd

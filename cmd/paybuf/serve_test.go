@@ -35,7 +35,7 @@ func install(t *testing.T) *installation {
 func (in *installation) serve(roles string, flags ...string) (p *process, clients, operators string) {
 	in.t.Helper()
 	p = start(in.t, append([]string{
-		"serve", "--roles", roles, "--nats", in.nats, "--secrets-file", in.secrets,
+		"serve", "--roles", roles, "--nats", in.nats, "--secrets-file", in.secrets, "--journal-dir", in.t.TempDir(),
 		"--listen", anyPort, "--operator-listen", anyPort, "--log-level", "warn",
 	}, flags...)...)
 	operators = p.said(`ready: clients \S+, operators (\S+)\n`)

@@ -132,6 +132,9 @@ func (a *App) startLedger(ctx context.Context) error {
 func (a *App) startBuffer(ctx context.Context) error {
 	cfg := a.opts.Buffer
 	cfg.Logger = a.log.With(slog.String("part", "buffer"))
+	if !a.opts.has(RoleIngest) {
+		cfg.Durability, cfg.JournalDir = buffer.StreamOnly, "" // nothing is accepted here
+	}
 	b, err := buffer.Open(ctx, cfg)
 	if err != nil {
 		return err
@@ -164,6 +167,9 @@ func (a *App) startProcessor(context.Context) error {
 	}
 	if a.processor, err = processor.New(sources, a.db, payer, cfg); err != nil {
 		return configError(err.Error())
+	}
+	if err := a.buffer.AnswerRows(a.db.Missing); err != nil {
+		return err
 	}
 	running, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup

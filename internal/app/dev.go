@@ -12,10 +12,12 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/paybuf/paybuf/buffer"
 	"github.com/paybuf/paybuf/internal/access"
 	"github.com/paybuf/paybuf/internal/local"
 	"github.com/paybuf/paybuf/payment"
 	"github.com/paybuf/paybuf/postgres"
+	"github.com/paybuf/paybuf/processor/payer/httppayer"
 	"github.com/paybuf/paybuf/processor/payer/simulator"
 )
 
@@ -25,6 +27,7 @@ const (
 	devSecretsFile = "secrets.json"
 	devLedgerFile  = "payer-ledger.ndjson"
 	devNATSFolder  = "nats"
+	devJournal     = "journal"
 	dirMode        = 0o755 // Postgres' own user must get in; each file inside has its own mode
 )
 
@@ -43,6 +46,7 @@ type Dev struct {
 	app   *App
 	stops []stop
 	info  DevInfo
+	fatal chan error
 }
 
 // DevInfo is what DIR/dev.json tells other programs while dev is ready.
@@ -57,7 +61,7 @@ type DevInfo struct {
 // StartDev starts everything on the directory, with all that it knew before. The
 // file dev.json appears when it is ready, and goes when it stops.
 func StartDev(ctx context.Context, opts DevOptions) (*Dev, error) {
-	if err := checkLoopback(opts.Listen); err != nil {
+	if err := opts.checkDev(); err != nil {
 		return nil, err
 	}
 	dir, err := filepath.Abs(opts.Dir)
@@ -71,7 +75,8 @@ func StartDev(ctx context.Context, opts DevOptions) (*Dev, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	d := &Dev{opts: opts, log: opts.Logger}
+	d := &Dev{opts: opts, log: opts.Logger, fatal: make(chan error, 3)}
+	d.opts.Buffer.JournalDir = d.path(devJournal)
 	if err := d.start(ctx); err != nil {
 		d.Stop(context.WithoutCancel(ctx))
 		return nil, err
@@ -98,6 +103,7 @@ func (d *Dev) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	app.fatal = d.fatal
 	if err := app.Start(ctx); err != nil {
 		return err
 	}
@@ -120,8 +126,10 @@ func (d *Dev) startServers(ctx context.Context) error {
 		migrated        []string
 		starting        sync.WaitGroup
 		postgresOptions = local.PostgresConfig{Dir: d.opts.Dir, Logger: d.log}
-		// Every message is synced before it is acknowledged: that is what a 202 means.
-		natsOptions = local.NATSConfig{Dir: d.path(devNATSFolder), SyncAlways: true, Logger: d.log}
+		// Without a journal, what a 202 means rests on the stream alone.
+		natsOptions = local.NATSConfig{
+			Dir: d.path(devNATSFolder), SyncAlways: d.opts.Buffer.Durability == buffer.StreamOnly, Logger: d.log,
+		}
 	)
 	starting.Go(func() {
 		if pg, pgErr = local.StartPostgres(ctx, postgresOptions); pgErr == nil {
@@ -131,7 +139,7 @@ func (d *Dev) startServers(ctx context.Context) error {
 	starting.Go(func() { jetstream, natsErr = local.StartNATS(ctx, natsOptions) })
 	starting.Wait()
 	if pg != nil {
-		keeper := keepPostgres(pg, postgresOptions)
+		keeper := keepPostgres(pg, postgresOptions, d.fatal)
 		d.onStop("postgres", keeper.stop)
 		d.opts.PostgresURL, d.info.PostgresURL = pg.URL(), pg.URL()
 	}
@@ -236,7 +244,7 @@ func (d *Dev) startPayer() error {
 func (d *Dev) Info() DevInfo { return d.info }
 
 // Fatal gives an error after which dev is of no use.
-func (d *Dev) Fatal() <-chan error { return d.app.Fatal() }
+func (d *Dev) Fatal() <-chan error { return d.fatal }
 
 // Stop stops everything in reverse order.
 func (d *Dev) Stop(ctx context.Context) {
@@ -252,15 +260,34 @@ func (d *Dev) onStop(name string, run func(context.Context)) {
 
 func (d *Dev) path(name string) string { return filepath.Join(d.opts.Dir, name) }
 
+// checkDev finds what cannot work before anything is made or started.
+func (o DevOptions) checkDev() error {
+	if err := errors.Join(checkLoopback("--listen", o.Listen), checkLoopback("--operator-listen", o.OperatorListen)); err != nil {
+		return err
+	}
+	if err := o.Processor.Check(); err != nil {
+		return configError(err.Error())
+	}
+	if o.PayerURL == "" {
+		return nil
+	}
+	payer, err := httppayer.New(o.PayerURL, o.Payer)
+	if err != nil {
+		return err
+	}
+	payer.Close()
+	return nil
+}
+
 // checkLoopback refuses an address that others could reach: dev lets requests
 // in without a key.
-func checkLoopback(address string) error {
+func checkLoopback(flag, address string) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return configError(fmt.Sprintf("--listen %s: %v", address, err))
+		return configError(fmt.Sprintf("%s %s: %v", flag, address, err))
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return configError(fmt.Sprintf("dev serves this machine only; --listen %s must be on 127.0.0.1 (see `paybuf serve`)", address))
+		return configError(fmt.Sprintf("dev serves this machine only; %s %s must be on 127.0.0.1 (see `paybuf serve`)", flag, address))
 	}
 	return nil
 }

@@ -57,7 +57,7 @@ func installOn(t *testing.T, postgresURL string, payer *payer) *installation {
 func (in *installation) options(roles ...app.Role) app.Options {
 	return app.Options{
 		Roles: roles, Listen: anyPort, OperatorListen: anyPort,
-		Buffer:      buffer.Config{URL: in.broker.url},
+		Buffer:      buffer.Config{URL: in.broker.url, JournalDir: in.t.TempDir()},
 		PostgresURL: in.postgres,
 		PayerURL:    in.payer.url(),
 		Payer:       httppayer.Config{Traits: &payment.Traits{KeyWindow: time.Hour, CanLookup: true}},

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -17,6 +18,7 @@ const postgresPause = time.Second
 // payments are accepted and wait.
 type postgresKeeper struct {
 	cfg    local.PostgresConfig
+	fatal  chan<- error
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
@@ -24,9 +26,9 @@ type postgresKeeper struct {
 	pg *local.Postgres
 }
 
-func keepPostgres(pg *local.Postgres, cfg local.PostgresConfig) *postgresKeeper {
+func keepPostgres(pg *local.Postgres, cfg local.PostgresConfig, fatal chan<- error) *postgresKeeper {
 	ctx, cancel := context.WithCancel(context.Background())
-	k := &postgresKeeper{cfg: cfg, cancel: cancel, pg: pg}
+	k := &postgresKeeper{cfg: cfg, fatal: fatal, cancel: cancel, pg: pg}
 	k.wg.Go(func() { k.run(ctx) })
 	return k
 }
@@ -53,7 +55,7 @@ func (k *postgresKeeper) restart(ctx context.Context) error {
 		pg, err := local.StartPostgres(ctx, k.cfg)
 		if err == nil {
 			if pg.URL() != old.URL() {
-				k.cfg.Logger.Error("Postgres has another address now; start dev again")
+				k.fatal <- errors.New("postgres had to take another port; start dev again")
 			}
 			k.mu.Lock()
 			k.pg = pg

@@ -32,6 +32,9 @@ func newMetrics(a *App) *metrics {
 	if a.processor != nil {
 		m.registry.MustRegister(processorCollector{a})
 	}
+	if a.opts.has(RoleIngest) {
+		m.registry.MustRegister(auditCollector{a})
+	}
 	return m
 }
 
@@ -70,6 +73,33 @@ func (c bufferCollector) Collect(to chan<- prometheus.Metric) {
 		gauge(drainDesc, stats.DrainPerSecond)
 		gauge(stalledDesc, stats.StalledFor.Seconds())
 	}
+}
+
+var (
+	receiptBytesDesc  = desc("receipts_pending_audit_bytes", "Bytes of this node's journal that are not audited yet.")
+	receiptAgeDesc    = desc("receipts_oldest_seconds", "Age of the oldest segment of the journal.")
+	repairsDesc       = desc("receipts_repaired_total", "Accepted payments that the stream had lost and that were published again.")
+	auditFailuresDesc = desc("receipts_audit_failures_total", "Audits of the journal that could not be finished.")
+)
+
+// auditCollector reads how the journal stands.
+type auditCollector struct{ app *App }
+
+func (auditCollector) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{receiptBytesDesc, receiptAgeDesc, repairsDesc, auditFailuresDesc} {
+		to <- d
+	}
+}
+
+func (c auditCollector) Collect(to chan<- prometheus.Metric) {
+	stats := c.app.buffer.Audit()
+	send := func(d *prometheus.Desc, kind prometheus.ValueType, value float64) {
+		to <- prometheus.MustNewConstMetric(d, kind, value)
+	}
+	send(receiptBytesDesc, prometheus.GaugeValue, float64(stats.Bytes))
+	send(receiptAgeDesc, prometheus.GaugeValue, stats.Oldest.Seconds())
+	send(repairsDesc, prometheus.CounterValue, float64(stats.Repairs))
+	send(auditFailuresDesc, prometheus.CounterValue, float64(stats.Failures))
 }
 
 var (

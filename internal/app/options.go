@@ -64,6 +64,12 @@ type Options struct {
 	Logger *slog.Logger
 }
 
+// SetDurability reads what must hold a payment before it is accepted.
+func (o *Options) SetDurability(name string) (err error) {
+	o.Buffer.Durability, err = buffer.ParseDurability(name)
+	return err
+}
+
 func (o Options) has(role Role) bool { return slices.Contains(o.Roles, role) }
 
 // needsLedger tells whether a role works with Postgres.
@@ -81,6 +87,8 @@ func (o Options) check() error {
 		return configError("the roles processor and status need --postgres URL")
 	case o.has(RoleProcessor) && o.PayerURL == "":
 		return configError("the role processor needs --payer URL")
+	case o.has(RoleIngest) && o.Buffer.Durability != buffer.StreamOnly && o.Buffer.JournalDir == "":
+		return configError("the role ingest needs --journal-dir DIR, or --durability stream if the stream is replicated and synced")
 	}
 	return o.Secrets.check()
 }

@@ -32,11 +32,15 @@ func TestNew_refusesOptionsThatCannotWork(t *testing.T) {
 		"no roles":                    {func(o *app.Options) { o.Roles = nil }, "no roles"},
 		"a processor without a payer": {func(o *app.Options) { o.PayerURL = "" }, "--payer"},
 		"no Postgres":                 {func(o *app.Options) { o.PostgresURL = "" }, "--postgres"},
+		"ingest without a journal":    {func(o *app.Options) { o.Buffer.JournalDir = "" }, "--journal-dir"},
 		"no id key":                   {func(o *app.Options) { o.Secrets.IDKey = nil }, "id key"},
 		"a short id key":              {func(o *app.Options) { o.Secrets.IDKey = secrets.IDKey[:31] }, "id key"},
 		"a short auth key":            {func(o *app.Options) { o.Secrets.AuthKey = secrets.AuthKey[:31] }, "auth key"},
 	} {
-		opts := app.Options{Roles: app.Roles(), PostgresURL: "postgres://db", PayerURL: "http://payer", Secrets: secrets}
+		opts := app.Options{
+			Roles: app.Roles(), PostgresURL: "postgres://db", PayerURL: "http://payer", Secrets: secrets,
+			Buffer: buffer.Config{JournalDir: "journal"},
+		}
 		if _, err := app.New(opts); err != nil {
 			t.Fatalf("good options are refused: %v", err)
 		}

@@ -64,16 +64,21 @@ func StartNATS(ctx context.Context, cfg NATSConfig) (*NATS, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start NATS: %w", err)
 	}
-	if err := mkdirExact(cfg.Dir, 0o700); err != nil {
+	return openNATS(ctx, opts, cfg.Logger)
+}
+
+// openNATS locks the store that the options name and runs a server on it.
+func openNATS(ctx context.Context, opts *server.Options, log *slog.Logger) (*NATS, error) {
+	if err := mkdirExact(opts.StoreDir, 0o700); err != nil {
 		return nil, fmt.Errorf("start NATS: make its directory: %w", err)
 	}
-	held, err := lock(ctx, filepath.Join(cfg.Dir, "lock"))
+	held, err := lock(ctx, filepath.Join(opts.StoreDir, "lock"))
 	if err != nil {
 		return nil, fmt.Errorf("start NATS: %w", err)
 	}
-	srv, err := runNATS(ctx, opts, &natsLogger{log: cfg.Logger})
+	srv, err := runNATS(ctx, opts, &natsLogger{log: log})
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("start NATS in %s: %w", cfg.Dir, err), held.release())
+		return nil, errors.Join(fmt.Errorf("start NATS in %s: %w", opts.StoreDir, err), held.release())
 	}
 	return &NATS{server: srv, lock: held}, nil
 }

@@ -7,11 +7,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -228,4 +231,25 @@ func waitForPort(t *testing.T, address string) {
 		}
 		<-time.After(20 * time.Millisecond)
 	}
+}
+
+// metric reads one metric without labels from dev.
+func (in *installation) metric(t *testing.T, name string) string {
+	t.Helper()
+	response, err := http.Get("http://" + in.operators + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(body)) {
+		if value, found := strings.CutPrefix(line, name+" "); found {
+			return strings.TrimSpace(value)
+		}
+	}
+	t.Fatalf("no metric %s", name)
+	return ""
 }

@@ -1,0 +1,111 @@
+package buffer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/paybuf/paybuf/buffer/journal"
+	"github.com/paybuf/paybuf/payment"
+)
+
+// The first byte of a journal record.
+const (
+	kindReceipt = 'R' // then the request as it went to the stream
+	kindVoid    = 'V' // then id and fingerprint of a request that was answered 409
+)
+
+// receipt is a journal record, read back.
+type receipt struct {
+	request payment.Request
+	body    []byte
+}
+
+// voidKey names one body for one payment.
+type voidKey struct {
+	id          payment.ID
+	fingerprint payment.Fingerprint
+}
+
+func receiptRecord(body []byte) []byte {
+	return append(append(make([]byte, 0, len(body)+1), kindReceipt), body...)
+}
+
+func voidRecord(request payment.Request) []byte {
+	fingerprint := request.Fingerprint()
+	record := append([]byte{kindVoid}, fingerprint[:]...)
+	return append(record, request.ID...)
+}
+
+// parseRecord reads a record: a receipt, or what it voids.
+func parseRecord(payload []byte) (receipt, *voidKey, error) {
+	if len(payload) == 0 {
+		return receipt{}, nil, errors.New("empty record")
+	}
+	rest := payload[1:]
+	switch payload[0] {
+	case kindReceipt:
+		request, err := decode(rest)
+		return receipt{request: request, body: rest}, nil, err
+	case kindVoid:
+		var key voidKey
+		if n := copy(key.fingerprint[:], rest); n < len(key.fingerprint) {
+			return receipt{}, nil, errors.New("short void record")
+		}
+		key.id = payment.ID(rest[len(key.fingerprint):])
+		return receipt{}, &key, nil
+	}
+	return receipt{}, nil, fmt.Errorf("record of unknown kind %q", payload[0])
+}
+
+// openJournal opens this node's journal, nil if durability does not need one.
+func openJournal(cfg Config) (*journal.Journal, error) {
+	if cfg.Durability != JournalAndStream {
+		return nil, nil //nolint:nilnil // no journal is a legal choice
+	}
+	if cfg.JournalDir == "" {
+		return nil, &payment.Error{
+			Code:   payment.CodeConfig,
+			Detail: "the durability journal+stream needs a directory for the journal",
+		}
+	}
+	j, err := journal.Open(journal.Config{
+		Dir: cfg.JournalDir, SegmentBytes: cfg.JournalSegmentBytes, BytesMax: cfg.JournalBytesMax, Logger: cfg.Logger,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("journal %s: %w", cfg.JournalDir, err)
+	}
+	return j, nil
+}
+
+// keepReceipt makes a request durable on this node.
+func (b *Buffer) keepReceipt(ctx context.Context, shard *Shard, record []byte) error {
+	if b.journal == nil {
+		return nil
+	}
+	err := b.journal.Append(ctx, record)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, journal.ErrFull), errors.Is(err, journal.ErrNoSpace), errors.Is(err, journal.ErrBusy):
+		return shard.full(fmt.Errorf("journal: %w", err))
+	}
+	return unavailable(fmt.Errorf("journal: %w", err))
+}
+
+// voidReceipt makes it durable that a body was refused.
+func (b *Buffer) voidReceipt(ctx context.Context, shard *Shard, request payment.Request) error {
+	if b.journal == nil {
+		return nil
+	}
+	if err := b.keepReceipt(ctx, shard, voidRecord(request)); err != nil {
+		return err
+	}
+	// By the newest segment: it may be one too young, which only keeps it longer.
+	newest := uint64(0)
+	for _, segment := range b.journal.Segments() {
+		newest = segment.Number
+	}
+	b.audit.void(voidKey{request.ID, request.Fingerprint()}, newest)
+	return nil
+}
