@@ -15,6 +15,8 @@ PAYBUF_TRIAL_CSV ?=
 DATA ?=
 ARGS ?=
 FUZZTIME ?= 20s
+# What `make race` tests.
+RACE ?= ./...
 
 ##@ Run
 
@@ -44,7 +46,7 @@ test: setup ## Run all tests
 
 .PHONY: race
 race: setup ## Run all tests under the race detector
-	$(GO) test -race ./...
+	$(GO) test -race $(RACE)
 
 .PHONY: trial
 trial: setup ## Send a real file to the real program, with a hostile payer and kill -9

@@ -115,14 +115,15 @@ const minusSign = '\u2212'
 // digitValue relies on how Unicode encodes decimal digits: in runs of ten, zero
 // first (The Unicode Standard, section 4.6).
 func digitValue(r rune) rune {
+	code := uint32(r) //nolint:gosec // a rune of a text is not negative
 	for _, table := range unicode.Nd.R16 {
-		if r >= rune(table.Lo) && r <= rune(table.Hi) {
-			return (r - rune(table.Lo)) % 10
+		if code >= uint32(table.Lo) && code <= uint32(table.Hi) {
+			return rune(code-uint32(table.Lo)) % 10 //nolint:gosec // within one table
 		}
 	}
 	for _, table := range unicode.Nd.R32 {
-		if r >= rune(table.Lo) && r <= rune(table.Hi) {
-			return (r - rune(table.Lo)) % 10
+		if code >= table.Lo && code <= table.Hi {
+			return rune(code-table.Lo) % 10 //nolint:gosec // within one table
 		}
 	}
 	return 0

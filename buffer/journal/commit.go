@@ -36,7 +36,7 @@ func (j *Journal) commit(payloads [][]byte, bytes int64) error {
 		return err
 	}
 	w := j.active
-	end, err := j.append(w, payloads, time.Now().UnixMilli())
+	end, err := j.appendGroup(w, payloads, time.Now().UnixMilli())
 	if err != nil {
 		j.active = nil
 		return fmt.Errorf("append to segment %d: %w", w.seg.Number, errors.Join(noSpace(err), j.seal(w)))
@@ -69,7 +69,7 @@ func (j *Journal) makeRoom(bytes int64) error {
 	if err != nil {
 		return err
 	}
-	// No record depends on it.
+	// If that fails it costs room, and no record.
 	if err := j.sealActive(); err != nil {
 		j.log.Warn("seal a full segment", slog.Any("error", err))
 	}

@@ -127,17 +127,19 @@ func TestCommit_lastByteOfASegmentStaysFree(t *testing.T) {
 	dir := t.TempDir()
 	j := openIn(t, dir, nil)
 	fill := strings.Repeat("x", segmentBytes-headerBytes-recordHeaderBytes)
-	for _, payload := range []string{fill, fill[:len(fill)-alignBytes]} {
-		commit(t, j, payload)
-		rotate(t, j)
-	}
+	want := []string{fill, fill[:len(fill)-alignBytes], "first", fill[:len(fill)-int(recordBytes(5))]}
+	commit(t, j, want[0])
+	commit(t, j, want[1])
+	rotate(t, j)
+	commit(t, j, want[2])
+	commit(t, j, want[3])
 	closed(t, j)
 	// Otherwise a sealed segment looks like one that a crash has left.
 	again := openIn(t, dir, nil)
 	if s := again.Stats(); s.Fsyncs != 0 {
 		t.Errorf("a sealed segment was finished again: %+v", s)
 	}
-	wantContents(t, again, []string{fill, fill[:len(fill)-alignBytes]})
+	wantContents(t, again, want)
 }
 
 func TestOpen_segmentThatCannotBeReadIsAnError(t *testing.T) {

@@ -87,7 +87,7 @@ func (j *Journal) loadSegment(number uint64) (s *segment, err error) {
 		return nil, err
 	default:
 		s.CreatedAt, s.salt, s.salted = head.createdAt, head.salt, true
-		s.unsealed = info.Size() >= head.allocated || info.Size() <= headerBytes
+		s.unsealed = info.Size() >= head.allocated
 	}
 	return s, nil
 }

@@ -3,6 +3,7 @@ package journal
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,11 +48,12 @@ func segmentName(number uint64) string {
 	return fmt.Sprintf("%0*x%s", numberDigits, number, segmentSuffix)
 }
 
-// parseSegmentName tells the names that segmentName gives from all others.
+// parseSegmentName tells the names that segmentName gives from all others. The
+// very last number is not ours, for it has no successor.
 func parseSegmentName(name string) (uint64, bool) {
 	digits, ours := strings.CutSuffix(name, segmentSuffix)
 	number, err := strconv.ParseUint(digits, 16, 64)
-	return number, ours && err == nil && segmentName(number) == name
+	return number, ours && err == nil && number < math.MaxUint64 && segmentName(number) == name
 }
 
 // find gives the segment of that number, or nil. The caller holds mu.

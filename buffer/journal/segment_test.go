@@ -176,12 +176,12 @@ func TestRead_activeSegmentUpToWhatIsDurable(t *testing.T) {
 }
 
 func TestParseSegmentName_onlyOurs(t *testing.T) {
-	for _, number := range []uint64{0, 1, 42, 1<<64 - 1} {
+	for _, number := range []uint64{0, 1, 42, 1<<64 - 2} {
 		if got, ok := parseSegmentName(segmentName(number)); !ok || got != number {
 			t.Errorf("%s is %d, %v", segmentName(number), got, ok)
 		}
 	}
-	for _, name := range []string{"", ".journal", "1.journal", "00000000000000010.journal", "000000000000000A.journal", "+000000000000001.journal", "0000000000000001"} {
+	for _, name := range []string{"", ".journal", "1.journal", "00000000000000010.journal", "000000000000000A.journal", "+000000000000001.journal", "ffffffffffffffff.journal", "0000000000000001"} {
 		if number, ok := parseSegmentName(name); ok {
 			t.Errorf("%q is taken for segment %d", name, number)
 		}

@@ -43,7 +43,7 @@ func (j *Journal) createSegment(bytes int64) (*writer, error) {
 	}
 	w := &writer{file: f, salt: newSalt(), end: headerBytes, zeroed: headerBytes, bytes: bytes}
 	head := header{salt: w.salt, number: number, createdAt: time.Now().UTC(), allocated: bytes}
-	if err := j.name(w, head, unfinished); err != nil {
+	if err := j.establish(w, head, unfinished); err != nil {
 		_, _ = j.disk.Remove(unfinished), j.disk.Remove(name) // one of them, if the disk still does anything
 		return nil, fmt.Errorf("create segment %d: %w", number, errors.Join(noSpace(err), f.Close()))
 	}
@@ -55,8 +55,8 @@ func (j *Journal) createSegment(bytes int64) (*writer, error) {
 	return w, nil
 }
 
-// name writes the header and gives the segment its name, both durably.
-func (j *Journal) name(w *writer, head header, unfinished string) error {
+// establish writes the header and gives the segment its name, both durably.
+func (j *Journal) establish(w *writer, head header, unfinished string) error {
 	if err := w.write(head.encode(), 0); err != nil {
 		return err
 	}
@@ -69,8 +69,8 @@ func (j *Journal) name(w *writer, head header, unfinished string) error {
 	return j.disk.Sync()
 }
 
-// append writes the records behind the durable end and gives their own end.
-func (j *Journal) append(w *writer, payloads [][]byte, at int64) (int64, error) {
+// appendGroup writes records behind the durable end and gives their own end.
+func (j *Journal) appendGroup(w *writer, payloads [][]byte, at int64) (int64, error) {
 	off := w.end
 	buf := j.buf[:0]
 	for _, payload := range payloads {
