@@ -57,7 +57,7 @@ func (b *Buffer) open(ctx context.Context) error {
 	if b.js, err = jetstream.New(b.nc, jetstream.WithDefaultTimeout(requestTimeout)); err != nil {
 		return fmt.Errorf("buffer: %w", err)
 	}
-	if err := b.patiently(ctx, b.openStreams); err != nil {
+	if err := patiently(ctx, b.cfg.Logger, b.openStreams); err != nil {
 		return err
 	}
 	if b.pub, err = newPublisher(b.nc, b.cfg.InFlightMax); err != nil {

@@ -29,7 +29,7 @@ func TestCluster_everythingIsKeptThreeTimes(t *testing.T) {
 			t.Errorf("the consumer of %s has %d replicas", shard.name, n)
 		}
 	}
-	bucket, err := b.keys.kv.Status(t.Context())
+	bucket, err := b.keys.bucket().Status(t.Context())
 	if err != nil {
 		t.Fatalf("bucket: %v", err)
 	}
@@ -44,12 +44,11 @@ func TestCluster_leadersStepDownUnderLoad(t *testing.T) {
 	const rounds = 10
 	for range rounds {
 		for _, shard := range c.nodes[0].Shards() {
-			leader := c.cluster.Leader(shard.name)
-			c.stepDown(t, "STREAM.LEADER.STEPDOWN."+shard.name)
 			c.stepDown(t, "CONSUMER.LEADER.STEPDOWN."+shard.name+"."+consumerName)
-			waitFor(t, "another leader of "+shard.name, func() bool {
-				next := c.cluster.Leader(shard.name)
-				return next >= 0 && next != leader
+			before := c.leader(t, shard)
+			waitFor(t, "another leader of "+shard.name, func() bool { // the old one may be chosen again
+				c.stepDown(t, "STREAM.LEADER.STEPDOWN."+shard.name)
+				return c.leader(t, shard) != before
 			})
 		}
 		c.await(t, 100)
@@ -62,7 +61,7 @@ func TestCluster_aNodeIsLostUnderLoad(t *testing.T) {
 	c := newClusterTrial(t)
 	finish := c.begin(t)
 	victims := []func() int{
-		func() int { return c.cluster.Leader(c.nodes[0].Shards()[0].name) },
+		func() int { return c.leader(t, c.nodes[0].Shards()[0]) },
 		func() int { return slices.Index(c.cluster.URLs(), c.nodes[0].nc.ConnectedUrl()) },
 	}
 	for _, victim := range victims {
@@ -87,11 +86,7 @@ func TestCluster_withoutAMajorityNothingIsAcceptedAndNothingIsLost(t *testing.T)
 	finish()
 	// Two of three, and the one that stays leads a stream: it does not know yet
 	// that it leads nobody.
-	stays := -1
-	waitFor(t, "a leader", func() bool {
-		stays = c.cluster.Leader(c.nodes[0].Shards()[0].name)
-		return stays >= 0
-	})
+	stays := c.leader(t, c.nodes[0].Shards()[0])
 	for i := range 3 {
 		if i != stays {
 			c.cluster.StopNode(i)
@@ -147,6 +142,17 @@ func (c *clusterTrial) refuseAll(t *testing.T) []int64 {
 	}
 	putters.Wait()
 	return refused
+}
+
+// leader waits for a stream to have a leader, and gives the server that it is.
+func (c *clusterTrial) leader(t *testing.T, shard *Shard) int {
+	t.Helper()
+	leader := -1
+	waitFor(t, "a leader of "+shard.name, func() bool {
+		leader = c.cluster.Leader(shard.name)
+		return leader >= 0
+	})
+	return leader
 }
 
 func (c *clusterTrial) stepDown(t *testing.T, who string) {

@@ -32,6 +32,9 @@ type clusterTrial struct {
 	nodes   []*Buffer
 	numbers atomic.Int64 // of the orders begun
 
+	start    time.Time
+	attempts atomic.Int64
+
 	mu       sync.Mutex
 	told     map[payment.ID]time.Time // the acceptance that each receipt names
 	firsts   map[payment.ID]bool      // told to be no duplicate
@@ -43,6 +46,7 @@ func newClusterTrial(t *testing.T) *clusterTrial {
 	t.Helper()
 	c := &clusterTrial{
 		cluster: localtest.Cluster(t),
+		start:   time.Now().UTC().Truncate(time.Millisecond),
 		told:    map[payment.ID]time.Time{}, firsts: map[payment.ID]bool{},
 		handed: map[payment.ID]time.Time{}, refusals: map[payment.Code]int{},
 	}
@@ -144,10 +148,12 @@ func (c *clusterTrial) submit(t *testing.T, node *Buffer, number int64) {
 	}
 }
 
-// order gives the order of that number, accepted now: each attempt of a client
-// is another one at that.
+// order gives the order of that number. No two attempts have the same time of
+// acceptance, so that it tells which one was stored.
 func (c *clusterTrial) order(t *testing.T, number int64) payment.Request {
-	return order(t, fmt.Sprintf("A-%d", number), nil)
+	request := order(t, fmt.Sprintf("A-%d", number), nil)
+	request.AcceptedAt = c.start.Add(time.Duration(c.attempts.Add(1)) * time.Millisecond)
+	return request
 }
 
 func (c *clusterTrial) note(t *testing.T, receipt payment.Receipt) {

@@ -106,6 +106,10 @@ func (d *Directory) Ready() bool { return d.ready.Load() }
 // CheckIDKey refuses an id key other than the one that this installation began
 // with: every order number would get a new payment id.
 func (d *Directory) CheckIDKey(ctx context.Context, key payment.IDKey) error {
+	return patiently(ctx, d.log, func(ctx context.Context) error { return d.checkIDKey(ctx, key) })
+}
+
+func (d *Directory) checkIDKey(ctx context.Context, key payment.IDKey) error {
 	_, err := d.bucket().Create(ctx, idKeyName, []byte(key.Check()))
 	if err == nil {
 		return nil

@@ -93,7 +93,7 @@ func TestCheckIDKey_replicaThatIsBehindIsAskedAgain(t *testing.T) {
 	if err := b.Keys().CheckIDKey(t.Context(), testKey); err != nil {
 		t.Fatalf("check: %v", err)
 	}
-	second := &Directory{kv: &behindBucket{KeyValue: b.Keys().kv}}
+	second := &Directory{kv: &behindBucket{KeyValue: b.Keys().bucket()}, log: b.cfg.Logger}
 	if err := second.CheckIDKey(t.Context(), testKey); err != nil {
 		t.Errorf("a node that starts beside the first cannot: %v", err)
 	}

@@ -22,7 +22,7 @@ const (
 
 // patiently repeats a step of a start while the servers choose their leaders: a
 // cluster is often started together with those who use it.
-func (b *Buffer) patiently(ctx context.Context, step func(context.Context) error) error {
+func patiently(ctx context.Context, log *slog.Logger, step func(context.Context) error) error {
 	deadline := time.Now().Add(electTimeout)
 	for try := 0; ; try++ {
 		err := step(ctx)
@@ -37,7 +37,7 @@ func (b *Buffer) patiently(ctx context.Context, step func(context.Context) error
 			}
 		}
 		if try == 0 {
-			b.cfg.Logger.Warn("JetStream does not answer yet; waiting", slog.Any("error", err))
+			log.Warn("JetStream does not answer yet; waiting", slog.Any("error", err))
 		}
 		pause(ctx, refusedPause)
 	}
@@ -48,5 +48,12 @@ func isLeaderless(err error) bool {
 	if refused, ok := errors.AsType[*jetstream.APIError](err); ok {
 		return refused.ErrorCode == codeNotAvailable
 	}
-	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, nats.ErrNoResponders)
+	for _, silence := range []error{
+		context.DeadlineExceeded, nats.ErrTimeout, nats.ErrNoResponders, jetstream.ErrNoStreamResponse,
+	} {
+		if errors.Is(err, silence) {
+			return true
+		}
+	}
+	return false
 }

@@ -23,14 +23,13 @@ func TestPatiently_waitsForALeaderAndForNothingElse(t *testing.T) {
 		want  error
 	}{
 		"at once":           {nil, 1, nil},
-		"after an election": {[]error{errElecting, nats.ErrNoResponders, context.DeadlineExceeded}, 4, nil},
+		"after an election": {[]error{errElecting, nats.ErrNoResponders, jetstream.ErrNoStreamResponse, context.DeadlineExceeded}, 5, nil},
 		"what stays wrong":  {[]error{errElecting, misfit}, 2, misfit},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := &Buffer{cfg: Config{Logger: slog.New(slog.DiscardHandler)}}
 				tries := 0
-				err := b.patiently(t.Context(), func(context.Context) error {
+				err := patiently(t.Context(), slog.New(slog.DiscardHandler), func(context.Context) error {
 					tries++
 					if tries <= len(test.errs) {
 						return test.errs[tries-1]
@@ -47,8 +46,7 @@ func TestPatiently_waitsForALeaderAndForNothingElse(t *testing.T) {
 
 func TestPatiently_doesNotWaitForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := &Buffer{cfg: Config{Logger: slog.New(slog.DiscardHandler)}}
-		err := b.patiently(t.Context(), func(context.Context) error { return errElecting })
+		err := patiently(t.Context(), slog.New(slog.DiscardHandler), func(context.Context) error { return errElecting })
 		if code, _ := payment.CodeOf(err); code != payment.CodeConfig || !errors.Is(err, errElecting) {
 			t.Errorf("the error is %v, want %s and its cause", err, payment.CodeConfig)
 		}

@@ -234,7 +234,7 @@ func (b *Buffer) Peek(ctx context.Context, id payment.ID) (payment.Request, bool
 func (s *Shard) full(cause error) error {
 	return &payment.Error{
 		Code:       payment.CodeBufferFull,
-		Detail:     "the buffer has no room at the moment; the request was not stored: send it again later",
+		Detail:     "the buffer has no room at the moment and promises nothing: send the request again later",
 		RetryAfter: s.gauge.roomIn(),
 		Cause:      cause,
 	}
