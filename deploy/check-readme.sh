@@ -34,8 +34,8 @@ trap 'exit 130' INT TERM
 command -v curl >/dev/null || { echo "curl is missing; the README uses it" >&2; exit 1; }
 
 # The commands are run where bin/paybuf is, as in a checkout, but write elsewhere.
-mkdir -p "$dir/blocks" "$dir/work/bin"
-ln -s "$paybuf" "$dir/work/bin/paybuf"
+mkdir -p "$dir/blocks" "$dir/tree/bin"
+ln -s "$paybuf" "$dir/tree/bin/paybuf"
 awk -v into="$dir/blocks" '
 	/^<!-- run -->$/            { marked = 1; next }
 	marked && /^```sh$/         { marked = 0; inside = 1; file = sprintf("%s/%03d.sh", into, ++count); next }
@@ -58,7 +58,7 @@ done
 [ -e "$dir/data/dev.json" ] || { echo "dev is not ready after a minute" >&2; exit 1; }
 
 for block in "$dir"/blocks/*.sh; do
-	if ! (cd "$dir/work" && bash -euo pipefail "$block") >"$dir/output" 2>&1; then
+	if ! (cd "$dir/tree" && bash -euo pipefail "$block") >"$dir/output" 2>&1; then
 		{
 			echo "this block of $(basename "$readme") failed:"
 			echo

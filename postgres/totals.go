@@ -10,11 +10,11 @@ import (
 
 // Totals count what the ledger holds, all at one moment.
 type Totals struct {
-	Payments    map[payment.State]int64 // without those still queued, which have no row
-	Succeeded   map[string]int64        // minor units, by currency
-	Conflicts   int64                   // differing bodies, each counted once
-	DeadLetters int64
-	Charges     int64 // attempts to charge, by all payments
+	Payments       map[payment.State]int64 // without those still queued, which have no row
+	Succeeded      map[string]int64        // minor units, by currency
+	Conflicts      int64                   // differing bodies, each counted once
+	DeadLetters    int64
+	ChargeAttempts int64 // attempts to charge, by all payments
 }
 
 const totalsSQL = `
@@ -50,7 +50,7 @@ func (db *DB) Totals(ctx context.Context) (Totals, error) {
 			case "dead_letters":
 				totals.DeadLetters = n
 			case "charges":
-				totals.Charges = n
+				totals.ChargeAttempts = n
 			}
 			return nil
 		})

@@ -11,7 +11,7 @@ func TestTotals_countWhatThereIs(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)
 	empty, err := l.Totals(t.Context())
-	if err != nil || len(empty.Payments)+len(empty.Succeeded) != 0 || empty.Charges+empty.Conflicts+empty.DeadLetters != 0 {
+	if err != nil || len(empty.Payments)+len(empty.Succeeded) != 0 || empty.ChargeAttempts+empty.Conflicts+empty.DeadLetters != 0 {
 		t.Fatalf("of nothing: %+v, %v", empty, err)
 	}
 	l.put("paying", payment.Paying)
@@ -41,7 +41,7 @@ func TestTotals_countWhatThereIs(t *testing.T) {
 	if want := map[string]int64{"EUR": 2000, "JPY": 1999}; !maps.Equal(totals.Succeeded, want) {
 		t.Errorf("succeeded %v, want %v", totals.Succeeded, want)
 	}
-	if totals.Charges != 7 || totals.Conflicts != 1 || totals.DeadLetters != 1 {
+	if totals.ChargeAttempts != 7 || totals.Conflicts != 1 || totals.DeadLetters != 1 {
 		t.Errorf("unexpected totals: %+v", totals)
 	}
 }

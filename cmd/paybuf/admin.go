@@ -138,11 +138,11 @@ Exit codes: 0 listed, 1 it failed, 2 the flags must change.`,
 
 // totalsView is what `paybuf totals --json` prints.
 type totalsView struct {
-	Payments    map[payment.State]int64 `json:"payments"`
-	Succeeded   map[string]int64        `json:"succeeded_minor"`
-	Conflicts   int64                   `json:"conflicts"`
-	DeadLetters int64                   `json:"dead_letters"`
-	Charges     int64                   `json:"charge_attempts"`
+	Payments       map[payment.State]int64 `json:"payments"`
+	Succeeded      map[string]int64        `json:"succeeded_minor"`
+	Conflicts      int64                   `json:"conflicts"`
+	DeadLetters    int64                   `json:"dead_letters"`
+	ChargeAttempts int64                   `json:"charge_attempts"`
 }
 
 func newTotals() *cobra.Command {
@@ -175,7 +175,7 @@ Exit codes: 0 counted, 1 it failed, 2 the flags must change.`,
 				rows = append(rows,
 					[]string{"conflicting bodies", strconv.FormatInt(totals.Conflicts, 10)},
 					[]string{"dead letters", strconv.FormatInt(totals.DeadLetters, 10)},
-					[]string{"charge attempts", strconv.FormatInt(totals.Charges, 10)})
+					[]string{"charge attempts", strconv.FormatInt(totals.ChargeAttempts, 10)})
 				return show(cmd, asJSON, totalsView(totals), []string{"WHAT", "COUNT"}, rows)
 			})
 		},
