@@ -168,6 +168,7 @@ func (a *auditor) round(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	mayRemove := true // in order: a younger segment may say that an older one's body is void
 	for _, segment := range a.buffer.journal.Segments() {
 		if segment.Active {
 			if segment.CreatedAt.Before(frontier) {
@@ -185,6 +186,9 @@ func (a *auditor) round(ctx context.Context) error {
 		if missing > 0 { // it is audited again when they have been processed
 			a.log.Error("the stream had lost accepted payments; they were published again",
 				slog.Uint64("segment", segment.Number), slog.Int("payments", missing))
+			mayRemove = false
+		}
+		if !mayRemove {
 			continue
 		}
 		if err := a.buffer.journal.Remove(segment.Number); err != nil {

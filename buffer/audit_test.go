@@ -40,6 +40,12 @@ func (s *rowSet) missing(_ context.Context, ids []payment.ID) ([]payment.ID, err
 	return missing, nil
 }
 
+func (s *rowSet) add(request payment.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rows[request.ID] = true
+}
+
 // auditing opens a buffer whose audits are made by hand, and answered from rows.
 func auditing(t *testing.T, server *local.NATS, rows *rowSet) *Buffer {
 	t.Helper()
@@ -240,5 +246,51 @@ func TestPut_journalThatIsFullRefusesAndSaysSo(t *testing.T) {
 	}
 	if code, _ := payment.CodeOf(full); code != payment.CodeBufferFull {
 		t.Errorf("put into a full journal gave %v, want %s", full, payment.CodeBufferFull)
+	}
+}
+
+// What an older segment still needs must outlive the removal of a younger one.
+func TestAudit_refusedBodyStaysRefusedWhileAnOlderSegmentIsRepaired(t *testing.T) {
+	server := localtest.NATS(t)
+	lost, young := order(t, "A-lost", nil), order(t, "A-young", nil)
+	rows := newRowSet(young)
+	one, two := auditing(t, server, nil), auditing(t, server, rows)
+	put(t, one, order(t, "A-1", nil))
+	put(t, two, lost)
+	other := order(t, "A-1", func(d *payment.Draft) { d.AmountMinor = 1 })
+	if _, err := two.Put(t.Context(), other); err == nil {
+		t.Fatal("another body was accepted")
+	}
+	rotate(t, two)
+	put(t, two, young)
+	rotate(t, two)
+	forgetIDs(t, two) // A-1 and A-lost are gone before anybody claimed them
+
+	audit(t, two) // A-lost is published again; the younger segment has its row
+	repaired := fetchAll(t, two.Shards()[0], 1)[0]
+	if repaired.Request.ID != lost.ID {
+		t.Fatalf("published again: %s, want A-lost", repaired.Request.OrderNumber)
+	}
+	rows.add(lost)
+	if err := repaired.Ack(); err != nil {
+		t.Fatalf("ack: %v", err)
+	}
+	waitFor(t, "the acknowledgement", func() bool {
+		_, waiting, err := two.Shards()[0].oldestUnclaimed(t.Context())
+		return err == nil && !waiting
+	})
+	audit(t, two)
+	if n := streamMessages(t, two.Shards()[0]); n != 1 {
+		t.Errorf("%d messages; a body that was answered 409 is on its way to be paid", n)
+	}
+	if stats := two.Audit(); stats.Segments != 0 {
+		t.Errorf("%d segments are left, want none", stats.Segments)
+	}
+}
+
+func rotate(t *testing.T, b *Buffer) {
+	t.Helper()
+	if err := b.journal.Rotate(); err != nil {
+		t.Fatalf("rotate: %v", err)
 	}
 }
