@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // superuser owns the cluster. It has no password and no line in pg_hba.conf,
@@ -21,7 +22,7 @@ const hostAccess = "# type database user address method\n" +
 // create makes the cluster under another name and renames it when it is
 // complete: a cluster cut short by a kill is never mistaken for one.
 func (p place) create(ctx context.Context, cfg PostgresConfig, progs programs, password string) error {
-	p.removeUnfinished()
+	p.removeUnfinished(ctx) // first of all, as a full disk may need the space
 	temp, err := os.MkdirTemp(p.home(), unfinishedPrefix+"*")
 	if err != nil {
 		return fmt.Errorf("make the cluster's directory: %w", err)
@@ -35,18 +36,39 @@ func (p place) create(ctx context.Context, cfg PostgresConfig, progs programs, p
 	return syncDir(p.home())
 }
 
-const unfinishedPrefix = "postgres.unfinished-"
+const (
+	unfinishedPrefix = "postgres.unfinished-"
+	// orphanPatience bounds the wait for a program of an interrupted create that
+	// still writes: a killed initdb's backend ends by itself at its next read.
+	orphanPatience = 5 * time.Second
+	orphanPause    = 20 * time.Millisecond
+)
 
-// removeUnfinished clears what an interrupted create left. An initdb that
-// outlived its parent may still write there; what it leaves is for next time.
-func (p place) removeUnfinished() {
+// removeUnfinished clears what an interrupted create left. A backend that
+// outlived its initdb puts files into a directory while it is being emptied, so
+// it is emptied again until it is gone; what outlasts the wait is for next time.
+func (p place) removeUnfinished(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, orphanPatience)
+	defer cancel()
+	for !p.removedUnfinished() && ctx.Err() == nil {
+		select {
+		case <-time.After(orphanPause):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// removedUnfinished reports whether nothing unfinished is left.
+func (p place) removedUnfinished() bool {
 	leftovers, err := filepath.Glob(filepath.Join(p.home(), unfinishedPrefix+"*"))
 	if err != nil {
-		return
+		return true // the pattern's fault: a wait changes nothing
 	}
+	var errs []error
 	for _, dir := range leftovers {
-		_ = os.RemoveAll(dir)
+		errs = append(errs, os.RemoveAll(dir))
 	}
+	return errors.Join(errs...) == nil
 }
 
 // fill runs initdb, lets in the role alone, and creates it with its database.
