@@ -60,10 +60,11 @@ func (b *Buffer) open(ctx context.Context) error {
 	if err := patiently(ctx, b.cfg.Logger, b.openStreams); err != nil {
 		return err
 	}
-	if b.pub, err = newPublisher(b.nc, b.cfg.InFlightMax); err != nil {
+	if b.journal, err = openJournal(b.cfg); err != nil {
 		return err
 	}
-	if b.journal, err = openJournal(b.cfg); err != nil {
+	if b.pub, err = newPublisher(b.nc, b.journal, b.cfg); err != nil {
+		b.closeJournal()
 		return err
 	}
 	b.recent = newRecent(b.cfg.DedupWindow)
@@ -104,10 +105,15 @@ func (b *Buffer) Close() {
 	b.stop()
 	b.wg.Wait()
 	b.nc.Close()
-	if b.journal != nil {
-		if err := b.journal.Close(); err != nil { // what was accepted is synced already
-			b.cfg.Logger.Warn("close the journal", slog.Any("error", err))
-		}
+	b.closeJournal()
+}
+
+func (b *Buffer) closeJournal() {
+	if b.journal == nil {
+		return
+	}
+	if err := b.journal.Close(); err != nil { // what was accepted is synced already
+		b.cfg.Logger.Warn("close the journal", slog.Any("error", err))
 	}
 }
 

@@ -1,53 +1,68 @@
 package buffer
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/nats-io/nats.go"
+
+	"github.com/paybuf/paybuf/buffer/journal"
 )
 
-// groupMax bounds how many requests go out in one burst.
-const groupMax = 512
+const (
+	resendAfter   = time.Second            // without an answer, with the same id
+	refusedPause  = 100 * time.Millisecond // after "no server", which comes at once
+	overduePeriod = 50 * time.Millisecond  // between looks for what got no answer
+)
 
-// errNoStream means that no server took the message: it is certainly not stored.
-var errNoStream = errors.New("no JetStream server answers for the stream")
+var (
+	// errNoStream means that no server took the message: it is certainly not stored.
+	errNoStream   = errors.New("no JetStream server answers for the stream")
+	errPutTimeout = errors.New("the stream did not answer in time")
+	errNoPlace    = errors.New("too many requests wait for the stream")
+	errClosed     = errors.New("the buffer is closed")
+)
 
-// publisher sends requests that wait at the same time in one burst, with one
-// reply inbox for all, so that they share their round trips. Nothing lingers: a
-// request that waits alone goes out alone.
+// publisher sends messages that wait at the same time in one burst, with one
+// reply inbox for all, while the journal syncs their receipts in one group. So
+// they share their round trips and nothing lingers: what waits alone goes out
+// alone. It also sends again what got no answer, for all messages at once, so
+// that none needs a timer of its own.
 type publisher struct {
-	nc     *nats.Conn
-	inbox  string // prefix of the reply subjects; the rest is a token
-	acks   *nats.Subscription
-	queue  chan *message
-	places chan struct{} // one per request in flight
+	nc       *nats.Conn
+	journal  *journal.Journal // nil if there is none
+	patience time.Duration    // until a sending ends without an answer
+	inbox    string           // prefix of the reply subjects; the rest is a token
+	acks     *nats.Subscription
+	wake     chan struct{} // holds a token whenever something began to wait
+	outgoing nats.Msg      // the message being published; only run uses it
 
-	mu      sync.Mutex
-	token   uint64
-	waiting map[uint64]*message
-}
+	// slots hold what is in flight. A token tells a slot and which use of it, so
+	// that a late answer never finds another message.
+	slots []atomic.Pointer[sending]
 
-// message is one request on its way to the stream.
-type message struct {
-	subject string
-	id      string // by which the stream tells a repetition
-	body    []byte
-	receipt []byte // journal record to write meanwhile, nil if none
-	token   uint64
-	done    chan ack // holds the one answer, so that its sender never waits
+	mu     sync.Mutex
+	queue  []*sending // to be sent
+	spare  []*sending // an earlier queue, emptied
+	free   []uint64   // slots
+	uses   uint64     // of all slots
+	closed bool
 }
 
 // ack is what the stream answered, or why it will not.
 type ack struct {
 	Sequence  uint64
 	Duplicate bool
-	resent    bool // this sending was not the first
+	resent    bool // the message was not sent just once
 	err       error
 }
 
@@ -59,13 +74,19 @@ type streamError struct {
 
 func (e *streamError) Error() string { return fmt.Sprintf("%s (err_code %d)", e.Description, e.Code) }
 
-func newPublisher(nc *nats.Conn, inFlightMax int) (*publisher, error) {
+func newPublisher(nc *nats.Conn, j *journal.Journal, cfg Config) (*publisher, error) {
 	p := &publisher{
-		nc:      nc,
-		inbox:   nc.NewInbox() + ".",
-		queue:   make(chan *message, inFlightMax),
-		places:  make(chan struct{}, inFlightMax),
-		waiting: make(map[uint64]*message),
+		nc:       nc,
+		journal:  j,
+		patience: cfg.PutTimeout,
+		inbox:    nc.NewInbox() + ".",
+		wake:     make(chan struct{}, 1),
+		outgoing: nats.Msg{Header: nats.Header{messageIDHeader: {""}}},
+		slots:    make([]atomic.Pointer[sending], cfg.InFlightMax),
+		free:     make([]uint64, 0, cfg.InFlightMax),
+	}
+	for slot := range p.slots {
+		p.free = append(p.free, uint64(slot)) //nolint:gosec // an index
 	}
 	var err error
 	if p.acks, err = nc.Subscribe(p.inbox+"*", p.acknowledge); err != nil {
@@ -74,77 +95,133 @@ func newPublisher(nc *nats.Conn, inFlightMax int) (*publisher, error) {
 	return p, nil
 }
 
-// run collects whatever waits and publishes it, until ctx ends.
+// send lets a message go out. The error is errNoPlace or errClosed, and nothing
+// has been sent then.
+func (p *publisher) send(m message) (*sending, error) {
+	now := time.Now()
+	s := &sending{
+		message: m, deadline: now.Add(p.patience), resendAt: now.Add(resendAfter),
+		kept: p.journal == nil || m.receipt == nil, done: make(chan struct{}),
+	}
+	keeps := !s.kept // who reads it later must hold the lock
+	if err := p.enqueue(s); err != nil {
+		return nil, err
+	}
+	if keeps {
+		kept := func(err error) { p.release(s, s.keep(refusalOf(err))) }
+		if err := p.journal.Enqueue(m.receipt, kept); err != nil {
+			kept(err)
+		}
+	}
+	return s, nil
+}
+
+func (p *publisher) enqueue(s *sending) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.closed:
+		return errClosed
+	case len(p.free) == 0:
+		return errNoPlace
+	}
+	slot := p.free[len(p.free)-1]
+	p.free = p.free[:len(p.free)-1]
+	s.token = p.uses*uint64(len(p.slots)) + slot
+	p.uses++
+	p.slots[slot].Store(s)
+	p.queue = append(p.queue, s)
+	if len(p.queue) == 1 {
+		select {
+		case p.wake <- struct{}{}:
+		default:
+		}
+	}
+	return nil
+}
+
+// release frees the slot of a sending that has just ended.
+func (p *publisher) release(s *sending, ended bool) {
+	if !ended {
+		return
+	}
+	slot := s.token % uint64(len(p.slots))
+	p.slots[slot].Store(nil)
+	p.mu.Lock()
+	p.free = append(p.free, slot)
+	p.mu.Unlock()
+}
+
+// run publishes whatever waits, until ctx ends. All that is in flight then ends
+// with an error.
 func (p *publisher) run(ctx context.Context) {
-	group := make([]*message, 0, groupMax)
+	look := time.NewTicker(overduePeriod)
+	defer look.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			_ = p.acks.Unsubscribe() // the connection is about to close anyway
+			p.close()
 			return
-		case first := <-p.queue:
-			group = p.collect(append(group[:0], first))
-			p.publish(group)
+		case <-p.wake:
+			p.publishWaiting()
+		case now := <-look.C:
+			p.publishOverdue(now)
 		}
 	}
 }
 
-func (p *publisher) collect(group []*message) []*message {
-	for len(group) < groupMax {
-		select {
-		case next := <-p.queue:
-			group = append(group, next)
-		default:
-			return group
+// publishWaiting steps aside once before it takes what waits, so that whoever can
+// run comes along; otherwise bursts would have half the size.
+func (p *publisher) publishWaiting() {
+	runtime.Gosched()
+	p.mu.Lock()
+	group := p.queue
+	p.queue, p.spare = p.spare[:0], nil
+	p.mu.Unlock()
+	for _, s := range group {
+		p.publish(s)
+	}
+	clear(group)
+	p.mu.Lock()
+	p.spare = group
+	p.mu.Unlock()
+}
+
+func (p *publisher) publish(s *sending) {
+	m := &p.outgoing
+	m.Subject, m.Reply, m.Data = s.subject, p.inbox+strconv.FormatUint(s.token, 36), s.body
+	m.Header[messageIDHeader][0] = s.id
+	if err := p.nc.PublishMsg(m); err != nil {
+		p.release(s, s.hear(ack{err: err}, time.Now()))
+	}
+}
+
+// publishOverdue sends again what was not answered, and gives up what had its
+// time.
+func (p *publisher) publishOverdue(now time.Time) {
+	for slot := range p.slots {
+		s := p.slots[slot].Load()
+		if s == nil {
+			continue
+		}
+		again, ended := s.overdue(now)
+		p.release(s, ended)
+		if again {
+			p.publish(s)
 		}
 	}
-	return group
 }
 
-func (p *publisher) publish(group []*message) {
-	for _, m := range group {
-		err := p.nc.PublishMsg(&nats.Msg{
-			Subject: m.subject,
-			Reply:   p.inbox + strconv.FormatUint(m.token, 36),
-			Header:  nats.Header{messageIDHeader: {m.id}},
-			Data:    m.body,
-		})
-		if err != nil {
-			p.finish(m.token, ack{err: err})
+// close lets nothing in any more and ends what waits.
+func (p *publisher) close() {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	for slot := range p.slots {
+		if s := p.slots[slot].Load(); s != nil {
+			p.release(s, s.giveUp(errClosed))
 		}
-	}
-}
-
-// send queues a message and gives the channel of its answer. The caller holds a
-// place and calls forget in the end.
-func (p *publisher) send(ctx context.Context, m *message) <-chan ack {
-	m.done = make(chan ack, 1)
-	p.mu.Lock()
-	p.token++
-	m.token = p.token
-	p.waiting[m.token] = m
-	p.mu.Unlock()
-	select {
-	case p.queue <- m:
-	case <-ctx.Done():
-	}
-	return m.done
-}
-
-// forget drops a message whose sender no longer waits.
-func (p *publisher) forget(m *message) {
-	p.mu.Lock()
-	delete(p.waiting, m.token)
-	p.mu.Unlock()
-}
-
-func (p *publisher) finish(token uint64, result ack) {
-	p.mu.Lock()
-	m := p.waiting[token]
-	delete(p.waiting, token)
-	p.mu.Unlock()
-	if m != nil {
-		m.done <- result
 	}
 }
 
@@ -153,10 +230,17 @@ func (p *publisher) acknowledge(reply *nats.Msg) {
 	if err != nil {
 		return // not one of ours
 	}
-	p.finish(token, parseAck(reply))
+	s := p.slots[token%uint64(len(p.slots))].Load()
+	if s == nil || s.token != token {
+		return // ended before
+	}
+	p.release(s, s.hear(parseAck(reply), time.Now()))
 }
 
 func parseAck(reply *nats.Msg) ack {
+	if stored, ok := parseStored(reply.Data); ok {
+		return stored
+	}
 	if len(reply.Data) == 0 && reply.Header.Get("Status") == "503" {
 		return ack{err: errNoStream}
 	}
@@ -175,4 +259,28 @@ func parseAck(reply *nats.Msg) ack {
 		return ack{err: errors.New("acknowledgement without a sequence")}
 	}
 	return ack{Sequence: wire.Sequence, Duplicate: wire.Duplicate}
+}
+
+var (
+	ackStart    = []byte(`{"stream":"`)
+	ackSequence = []byte(`","seq":`)
+)
+
+// parseStored reads what all but a few answers look like, {"stream":"S","seq":1},
+// and leaves every other form to the JSON decoder, which takes ten times as long.
+func parseStored(data []byte) (ack, bool) {
+	rest, ok := bytes.CutPrefix(data, ackStart)
+	if !ok {
+		return ack{}, false
+	}
+	_, rest, ok = bytes.Cut(rest, ackSequence)
+	if !ok {
+		return ack{}, false
+	}
+	digits, ok := bytes.CutSuffix(rest, []byte{'}'})
+	if !ok {
+		return ack{}, false
+	}
+	sequence, err := strconv.ParseUint(string(digits), 10, 64)
+	return ack{Sequence: sequence}, err == nil && sequence > 0
 }

@@ -20,16 +20,7 @@ const (
 	codeStoreFailed           = 10077 // also: maximum bytes or messages exceeded
 )
 
-const (
-	resendAfter   = time.Second            // without an answer, with the same id
-	refusedPause  = 100 * time.Millisecond // after "no server", which comes at once
-	retryAfterMin = time.Second
-)
-
-var (
-	errPutTimeout = errors.New("the stream did not answer in time")
-	errNoPlace    = errors.New("too many requests wait for the stream")
-)
+const retryAfterMin = time.Second
 
 // Put stores a request and returns once both this node's journal and the stream
 // have it, which happens side by side. A request whose identity is known is not
@@ -38,22 +29,17 @@ var (
 // CodeBufferFull and CodeBufferUnavailable come with a time after which to send
 // the request again.
 func (b *Buffer) Put(ctx context.Context, request payment.Request) (payment.Receipt, error) {
-	body, err := encode(request)
-	if err != nil {
-		return payment.Receipt{}, err
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, b.cfg.PutTimeout, errPutTimeout)
-	defer cancel()
 	shard, fingerprint := b.shardOf(request.ID), request.Fingerprint()
 	if first, known := b.recent.find(request.ID); known {
 		if first.fingerprint != fingerprint {
-			return payment.Receipt{}, b.putConflict(ctx, shard, request, body)
+			return payment.Receipt{}, b.putConflict(ctx, shard, request)
 		}
 		request.AcceptedAt = first.acceptedAt
 		return b.receipt(request, true), nil
 	}
+	receipt, body := encodeReceipt(request)
 	stored, err := b.store(ctx, shard, message{
-		subject: shard.intakeSubject(request.ID), id: string(request.ID), body: body, receipt: receiptRecord(body),
+		subject: shard.intakeSubject(request.ID), id: string(request.ID), body: body, receipt: receipt,
 	})
 	if err != nil {
 		return payment.Receipt{}, err
@@ -62,7 +48,7 @@ func (b *Buffer) Put(ctx context.Context, request payment.Request) (payment.Rece
 		b.recent.add(request, fingerprint)
 		return b.receipt(request, false), nil
 	}
-	return b.putRepeated(ctx, shard, request, body, stored)
+	return b.putRepeated(ctx, shard, request, stored)
 }
 
 func (b *Buffer) receipt(first payment.Request, duplicate bool) payment.Receipt {
@@ -72,12 +58,12 @@ func (b *Buffer) receipt(first payment.Request, duplicate bool) payment.Receipt 
 // putRepeated answers a request whose id the stream knows by the message that
 // has it.
 func (b *Buffer) putRepeated(
-	ctx context.Context, shard *Shard, request payment.Request, body []byte, known ack,
+	ctx context.Context, shard *Shard, request payment.Request, known ack,
 ) (payment.Receipt, error) {
 	first, err := shard.first(ctx, request.ID, known.Sequence)
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
-		return b.putForgotten(ctx, shard, request, body)
+		return b.putForgotten(ctx, shard, request)
 	case err != nil:
 		return payment.Receipt{}, unavailable(err)
 	}
@@ -92,17 +78,17 @@ func (b *Buffer) putRepeated(
 	if err := b.voidReceipt(ctx, shard, request); err != nil {
 		return payment.Receipt{}, err
 	}
-	return payment.Receipt{}, b.putConflict(ctx, shard, request, body)
+	return payment.Receipt{}, b.putConflict(ctx, shard, request)
 }
 
 // putForgotten handles a repetition whose first message the stream no longer
 // has, because an operator purged it or a file was damaged. Storing it under
 // another id is safe: the ledger knows the order, or else this is what heals it.
 func (b *Buffer) putForgotten(
-	ctx context.Context, shard *Shard, request payment.Request, body []byte,
+	ctx context.Context, shard *Shard, request payment.Request,
 ) (payment.Receipt, error) {
 	_, err := b.store(ctx, shard, message{
-		subject: shard.intakeSubject(request.ID), id: string(request.ID) + "." + nuid.Next(), body: body,
+		subject: shard.intakeSubject(request.ID), id: string(request.ID) + "." + nuid.Next(), body: encode(request),
 	})
 	if err != nil {
 		return payment.Receipt{}, err
@@ -112,12 +98,12 @@ func (b *Buffer) putForgotten(
 
 // putConflict puts a refused body on record. It goes by a subject of its own, so
 // that no processor can take it for a payment even if the first is lost.
-func (b *Buffer) putConflict(ctx context.Context, shard *Shard, request payment.Request, body []byte) error {
+func (b *Buffer) putConflict(ctx context.Context, shard *Shard, request payment.Request) error {
 	fingerprint := request.Fingerprint()
 	_, err := b.store(ctx, shard, message{
 		subject: conflictPrefix + shard.number + "." + string(request.ID),
 		id:      string(request.ID) + "." + hex.EncodeToString(fingerprint[:]),
-		body:    body,
+		body:    encode(request),
 	})
 	if err != nil {
 		return err
@@ -129,71 +115,34 @@ func (b *Buffer) putConflict(ctx context.Context, shard *Shard, request payment.
 	}
 }
 
-// store sends one message until the stream has answered for it, with the same
-// id each time, so that however often it was sent it is stored once. Its receipt
-// is written while the first sending is under way.
+// store returns once the stream has answered for the message, which is sent with
+// the same id each time, so that however often it was sent it is stored once; and
+// once the journal has its receipt. It does not wait beyond PutTimeout.
 func (b *Buffer) store(ctx context.Context, shard *Shard, m message) (ack, error) {
+	if err := context.Cause(ctx); err != nil {
+		return ack{}, unavailable(err)
+	}
+	sent, err := b.pub.send(m)
+	if err != nil {
+		return ack{}, b.refusal(shard, err)
+	}
 	select {
-	case b.pub.places <- struct{}{}:
-		defer func() { <-b.pub.places }()
-	default:
-		return ack{}, shard.full(errNoPlace)
-	}
-	var last error
-	for {
-		result, err := b.sendOnce(ctx, shard, m)
-		switch {
-		case err == nil:
-			result.resent = last != nil
-			return result, nil
-		case isCoded(err):
-			return ack{}, err
-		case isFull(err) && !mayBeStored(last):
-			return ack{}, shard.full(err)
-		case isFull(err), ctx.Err() != nil:
-			return ack{}, unavailable(errors.Join(err, last))
-		}
-		if !mayBeStored(last) {
-			last = err
-		}
-		m.receipt = nil // it is kept already
-	}
-}
-
-// mayBeStored tells whether a sending that ended with err left the request's fate
-// open: only who was told that no server took it knows that it is not stored.
-func mayBeStored(err error) bool {
-	return err != nil && !errors.Is(err, errNoStream)
-}
-
-// sendOnce waits for the answer to one sending, a bounded while. It takes a copy
-// of the message, since an earlier sending may still sit in the queue.
-func (b *Buffer) sendOnce(ctx context.Context, shard *Shard, m message) (ack, error) {
-	done := b.pub.send(ctx, &m)
-	defer b.pub.forget(&m)
-	if m.receipt != nil {
-		if err := b.keepReceipt(ctx, shard, m.receipt); err != nil {
-			return ack{}, err
-		}
-	}
-	timer := time.NewTimer(resendAfter)
-	defer timer.Stop()
-	select {
-	case result := <-done:
-		if result.err != nil && !isFull(result.err) {
-			pause(ctx, refusedPause)
-		}
-		return result, result.err
-	case <-timer.C:
-		return ack{}, errPutTimeout
+	case <-sent.done:
 	case <-ctx.Done():
-		return ack{}, context.Cause(ctx)
+		return ack{}, unavailable(context.Cause(ctx))
 	}
+	if sent.err != nil {
+		return ack{}, b.refusal(shard, sent.err)
+	}
+	return sent.result, nil
 }
 
-func isCoded(err error) bool {
-	_, coded := errors.AsType[*payment.Error](err)
-	return coded
+// refusal tells a client whether its message is certainly not stored.
+func (b *Buffer) refusal(shard *Shard, err error) error {
+	if _, certain := errors.AsType[*roomError](err); certain || errors.Is(err, errNoPlace) {
+		return shard.full(err)
+	}
+	return unavailable(err)
 }
 
 func (s *Shard) intakeSubject(id payment.ID) string {

@@ -27,8 +27,11 @@ type voidKey struct {
 	fingerprint payment.Fingerprint
 }
 
-func receiptRecord(body []byte) []byte {
-	return append(append(make([]byte, 0, len(body)+1), kindReceipt), body...)
+// encodeReceipt gives a request's journal record, and its message as a part of it:
+// they are the same bytes but for the first.
+func encodeReceipt(request payment.Request) (record, body []byte) {
+	record = appendRequest(append(make([]byte, 0, requestBytesFirst), kindReceipt), request)
+	return record, record[1:]
 }
 
 func voidRecord(request payment.Request) []byte {
@@ -78,19 +81,15 @@ func openJournal(cfg Config) (*journal.Journal, error) {
 	return j, nil
 }
 
-// keepReceipt makes a request durable on this node.
-func (b *Buffer) keepReceipt(ctx context.Context, shard *Shard, record []byte) error {
-	if b.journal == nil {
-		return nil
-	}
-	err := b.journal.Append(ctx, record)
+// refusalOf tells what the journal's error, if there is one, means for a request.
+func refusalOf(err error) error {
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, journal.ErrFull), errors.Is(err, journal.ErrNoSpace), errors.Is(err, journal.ErrBusy):
-		return shard.full(fmt.Errorf("journal: %w", err))
+		return &roomError{fmt.Errorf("journal: %w", err)}
 	}
-	return unavailable(fmt.Errorf("journal: %w", err))
+	return fmt.Errorf("journal: %w", err)
 }
 
 // voidReceipt makes it durable that a body was refused.
@@ -98,8 +97,10 @@ func (b *Buffer) voidReceipt(ctx context.Context, shard *Shard, request payment.
 	if b.journal == nil {
 		return nil
 	}
-	if err := b.keepReceipt(ctx, shard, voidRecord(request)); err != nil {
-		return err
+	ctx, cancel := context.WithTimeoutCause(ctx, b.cfg.PutTimeout, errPutTimeout)
+	defer cancel()
+	if err := refusalOf(b.journal.Append(ctx, voidRecord(request))); err != nil {
+		return b.refusal(shard, err)
 	}
 	// By the newest segment: it may be one too young, which only keeps it longer.
 	newest := uint64(0)

@@ -2,9 +2,11 @@ package buffer
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/paybuf/paybuf/payment"
 )
@@ -30,25 +32,52 @@ type wireRequest struct {
 	AcceptedAt    int64             `json:"accepted_at_ms"`
 }
 
-func encode(r payment.Request) ([]byte, error) {
-	data, err := json.Marshal(wireRequest{
-		Version:       wireVersion,
-		ID:            r.ID,
-		Tenant:        r.Tenant,
-		OrderNumber:   r.OrderNumber,
-		RetryOf:       r.RetryOf,
-		AmountMinor:   r.Money.Minor(),
-		Currency:      r.Money.Currency(),
-		PaymentMethod: r.PaymentMethod,
-		Customer:      r.Customer,
-		Description:   r.Description,
-		Metadata:      r.Metadata,
-		AcceptedAt:    r.AcceptedAt.UnixMilli(),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("encode %s: %w", r.ID, err)
+// requestBytesFirst is set aside for a request on the stream; few are longer.
+const requestBytesFirst = 512
+
+func encode(r payment.Request) []byte {
+	return appendRequest(make([]byte, 0, requestBytesFirst), r)
+}
+
+// appendRequest writes what decode reads as wireRequest. By hand: this is done
+// for each request taken in, and takes a fifth of the time that way.
+func appendRequest(b []byte, r payment.Request) []byte {
+	b = append(b, `{"v":`...)
+	b = strconv.AppendInt(b, wireVersion, 10)
+	b = appendText(b, `,"id":`, string(r.ID))
+	b = appendText(b, `,"tenant":`, string(r.Tenant))
+	b = appendText(b, `,"order_number":`, r.OrderNumber)
+	if r.RetryOf != "" {
+		b = appendText(b, `,"retry_of":`, string(r.RetryOf))
 	}
-	return data, nil
+	b = append(b, `,"amount":`...)
+	b = strconv.AppendInt(b, r.Money.Minor(), 10)
+	b = appendText(b, `,"currency":`, r.Money.Currency())
+	b = appendText(b, `,"payment_method":`, r.PaymentMethod)
+	if r.Customer != "" {
+		b = appendText(b, `,"customer":`, r.Customer)
+	}
+	if r.Description != "" {
+		b = appendText(b, `,"description":`, r.Description)
+	}
+	if len(r.Metadata) > 0 {
+		before := `,"metadata":{`
+		for name, value := range r.Metadata {
+			b = appendText(appendText(b, before, name), ":", value)
+			before = ","
+		}
+		b = append(b, '}')
+	}
+	b = append(b, `,"accepted_at_ms":`...)
+	b = strconv.AppendInt(b, r.AcceptedAt.UnixMilli(), 10)
+	return append(b, '}')
+}
+
+// appendText writes a string behind what stands before it. Intake has seen to it
+// that texts are UTF-8; the error is for those that are not, which are mended.
+func appendText(b []byte, before, text string) []byte {
+	b, _ = jsontext.AppendQuote(append(b, before...), text)
+	return b
 }
 
 // decode checks the form again that intake has checked. Whoever may publish to the

@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// spareMax bounds the list that is kept for the next group.
+// spareMax bounds the lists that are kept for the next group.
 const spareMax = 64 << 10
 
 // queue holds what Append's callers wait for. All that came while the disk
@@ -16,7 +16,7 @@ const spareMax = 64 << 10
 type queue struct {
 	mu      sync.Mutex
 	waiting *group        // nil if nobody waits
-	spare   [][]byte      // the list of an earlier group, emptied
+	spare   *group        // an earlier group, emptied
 	wake    chan struct{} // holds a token whenever a group began to wait
 	closed  bool
 }
@@ -25,8 +25,7 @@ type queue struct {
 type group struct {
 	payloads [][]byte
 	bytes    int64
-	done     chan struct{} // closed once err is final
-	err      error
+	done     []func(error) // one per payload
 }
 
 func newQueue() *queue {
@@ -42,25 +41,35 @@ func (j *Journal) Append(ctx context.Context, payload []byte) error {
 	if err := context.Cause(ctx); err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
-	g, err := j.queue.add(payload)
-	if err != nil {
+	durable := make(chan error, 1) // so that the journal never waits for a caller that has left
+	if err := j.Enqueue(payload, func(err error) { durable <- err }); err != nil {
 		return err
 	}
 	select {
-	case <-g.done:
-		return g.err
+	case err := <-durable:
+		return err
 	case <-ctx.Done():
 		return fmt.Errorf("journal: not known to be durable: %w", context.Cause(ctx))
 	}
+}
+
+// Enqueue is Append for callers that have better things to do than to wait: done
+// is called once, with what Append would return, unless Enqueue itself gives an
+// error. It is called by the goroutine that all records go through, so it must
+// not wait for anything.
+func (j *Journal) Enqueue(payload []byte, done func(error)) error {
+	return j.queue.add(payload, done)
 }
 
 // appendWaiting commits group after group until the queue is closed and empty.
 func (j *Journal) appendWaiting() {
 	for range j.queue.wake {
 		for g := j.nextGroup(); g != nil; g = j.nextGroup() {
-			g.err = j.Commit(g.payloads)
-			j.queue.recycle(g.payloads)
-			close(g.done)
+			err := j.Commit(g.payloads)
+			for _, done := range g.done {
+				done(err)
+			}
+			j.queue.recycle(g)
 		}
 	}
 }
@@ -73,20 +82,22 @@ func (j *Journal) nextGroup() *group {
 	return j.queue.take()
 }
 
-// add lets a payload wait, and gives the group that it waits with.
-func (q *queue) add(payload []byte) (*group, error) {
+// add lets a payload wait.
+func (q *queue) add(payload []byte, done func(error)) error {
 	if len(payload) > RecordBytesMax {
-		return nil, fmt.Errorf("%w: a payload of %d bytes", ErrTooLarge, len(payload))
+		return fmt.Errorf("%w: a payload of %d bytes", ErrTooLarge, len(payload))
 	}
 	bytes := recordBytes(len(payload))
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
-		return nil, ErrClosed
+		return ErrClosed
 	}
 	if q.waiting == nil {
-		q.waiting = &group{payloads: q.spare, done: make(chan struct{})}
-		q.spare = nil
+		q.waiting, q.spare = q.spare, nil
+		if q.waiting == nil {
+			q.waiting = &group{}
+		}
 		select {
 		case q.wake <- struct{}{}:
 		default:
@@ -94,11 +105,12 @@ func (q *queue) add(payload []byte) (*group, error) {
 	}
 	g := q.waiting
 	if g.bytes+bytes > GroupBytesMax {
-		return nil, ErrBusy
+		return ErrBusy
 	}
 	g.bytes += bytes
 	g.payloads = append(g.payloads, payload)
-	return g, nil
+	g.done = append(g.done, done)
+	return nil
 }
 
 // take gives the group that waits, or nil.
@@ -110,15 +122,17 @@ func (q *queue) take() *group {
 	return g
 }
 
-// recycle keeps the list of a finished group. Its callers read only the error.
-func (q *queue) recycle(payloads [][]byte) {
-	if cap(payloads) > spareMax {
+// recycle keeps the lists of a finished group.
+func (q *queue) recycle(g *group) {
+	if cap(g.payloads) > spareMax {
 		return
 	}
-	clear(payloads)
+	clear(g.payloads)
+	clear(g.done)
+	g.payloads, g.done, g.bytes = g.payloads[:0], g.done[:0], 0
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.spare = payloads[:0]
+	q.spare = g
 }
 
 // close lets nobody wait any more; who waits already is still served.
