@@ -34,7 +34,7 @@ func (b *Buffer) Put(ctx context.Context, request payment.Request) (payment.Rece
 		if first.fingerprint != fingerprint {
 			return payment.Receipt{}, b.putConflict(ctx, shard, request)
 		}
-		request.AcceptedAt = first.acceptedAt
+		request.AcceptedAt = first.acceptedAt()
 		return b.receipt(request, true), nil
 	}
 	receipt, body := encodeReceipt(request)

@@ -7,48 +7,65 @@ import (
 	"github.com/paybuf/paybuf/payment"
 )
 
-// recentMax bounds the ids in one generation, about 15 MB.
+// recentMax bounds the ids in one generation, about 12 MB.
 const recentMax = 100_000
 
 // recent knows the requests that this process stored a moment ago, so that a
 // storm of repetitions costs neither the journal nor the stream anything. What
 // it has forgotten the stream still knows.
+//
+// Its maps hold no pointers, so that the garbage collector passes them over.
 type recent struct {
 	mu         sync.Mutex
 	window     time.Duration
-	since      time.Time // when young began
-	young, old map[payment.ID]stored
+	begun      time.Time // what stored.at counts from
+	since      time.Duration
+	young, old map[recentID]stored
+}
+
+// recentID is a payment's id, which has 30 bytes.
+type recentID [30]byte
+
+func recentIDOf(id payment.ID) (key recentID) {
+	copy(key[:], id)
+	return key
 }
 
 // stored is what must be known of a first request to answer its repetition.
 type stored struct {
-	fingerprint payment.Fingerprint
-	acceptedAt  time.Time
-	at          time.Time // of storing, by this process's clock
+	fingerprint  payment.Fingerprint
+	acceptedAtMS int64
+	at           time.Duration // of storing, since recent's begin
 }
 
+// acceptedAt is the time of the first request, as exact as requests are kept.
+func (s stored) acceptedAt() time.Time { return time.UnixMilli(s.acceptedAtMS).UTC() }
+
 func newRecent(window time.Duration) *recent {
-	return &recent{window: window, since: time.Now(), young: map[payment.ID]stored{}, old: map[payment.ID]stored{}}
+	return &recent{window: window, begun: time.Now(), young: map[recentID]stored{}}
 }
 
 // add remembers a request that was stored.
 func (r *recent) add(request payment.Request, fingerprint payment.Fingerprint) {
-	now := time.Now()
+	now := time.Since(r.begun)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.young) >= recentMax || now.Sub(r.since) > r.window {
-		r.old, r.young, r.since = r.young, map[payment.ID]stored{}, now
+	if len(r.young) >= recentMax || now-r.since > r.window {
+		r.old, r.young, r.since = r.young, map[recentID]stored{}, now
 	}
-	r.young[request.ID] = stored{fingerprint: fingerprint, acceptedAt: request.AcceptedAt, at: now}
+	r.young[recentIDOf(request.ID)] = stored{
+		fingerprint: fingerprint, acceptedAtMS: request.AcceptedAt.UnixMilli(), at: now,
+	}
 }
 
 // find gives the first request with an id, if it was stored within the window.
 func (r *recent) find(id payment.ID) (stored, bool) {
+	key := recentIDOf(id)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	first, known := r.young[id]
+	first, known := r.young[key]
 	if !known {
-		first, known = r.old[id]
+		first, known = r.old[key]
 	}
-	return first, known && time.Since(first.at) < r.window
+	return first, known && time.Since(r.begun)-first.at < r.window
 }

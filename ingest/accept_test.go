@@ -239,10 +239,6 @@ func TestPost_withoutTheBufferThereIsNo202(t *testing.T) {
 				return &payment.Error{Code: payment.CodeBufferUnavailable, Detail: "send it again"}
 			}, 503, payment.CodeBufferUnavailable, "1",
 		},
-		"slow": {
-			func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
-			503, payment.CodeBufferUnavailable, "1",
-		},
 		"our mistake": {
 			func(context.Context) error { return errors.New("nil pointer") },
 			500, payment.CodeInternal, "",
@@ -253,7 +249,7 @@ func TestPost_withoutTheBufferThereIsNo202(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			service := serve(t, ingest.Config{PutTimeout: 20 * time.Millisecond})
+			service := serve(t, ingest.Config{})
 			service.store.put = test.put
 			got := service.post(t, valid)
 			got.problem(t, test.status, test.code)

@@ -8,16 +8,16 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/paybuf/paybuf/payment"
 )
 
-const (
-	bodyBytesMax = 64 << 10
-	// bodyBytesFirst is what is set aside for a body that does not tell its length.
-	bodyBytesFirst = 1 << 10
-)
+const bodyBytesMax = 64 << 10
+
+// bodies are buffers of bodies that were read: what a request holds was copied out.
+var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // checkMediaType allows JSON in UTF-8 and nothing around it. The answer never
 // repeats what was sent.
@@ -55,11 +55,8 @@ func readBody(w http.ResponseWriter, r *http.Request, timeout time.Duration) (*b
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Now().Add(timeout))
 
-	size := int(r.ContentLength)
-	if size < 0 {
-		size = bodyBytesFirst
-	}
-	body := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead)) // so that ReadFrom need not grow it
+	body := bodies.Get().(*bytes.Buffer) //nolint:forcetypeassert,errcheck // the pool holds nothing else
+	body.Reset()
 	if _, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, bodyBytesMax)); err != nil {
 		w.Header().Set("Connection", "close")
 		return nil, unread(err, timeout)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -44,12 +45,19 @@ type decoder struct {
 	document
 }
 
+// ownDuplicates: names that repeat are our own business, as json/v2 would stop at
+// the first.
+var ownDuplicates = jsontext.AllowDuplicateNames(true)
+
+var readers = sync.Pool{New: func() any { return jsontext.NewDecoder(new(bytes.Buffer), ownDuplicates) }}
+
 // decode reads a body. The error is what makes it unreadable; what is wrong with
 // single members is kept in the document.
 func decode(body *bytes.Buffer) (document, error) {
 	whole := body.Bytes()
-	// Names that repeat are our own business: json/v2 would stop at the first.
-	d := decoder{json: jsontext.NewDecoder(body, jsontext.AllowDuplicateNames(true))}
+	d := decoder{json: readers.Get().(*jsontext.Decoder)} //nolint:forcetypeassert,errcheck // the pool holds nothing else
+	defer readers.Put(d.json)
+	d.json.Reset(body, ownDuplicates)
 	if err := d.body(); err != nil {
 		return document{}, unreadable(err, whole)
 	}

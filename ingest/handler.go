@@ -20,7 +20,8 @@ import (
 	"github.com/paybuf/paybuf/payment"
 )
 
-// Putter keeps a request for good. Its errors are *payment.Error:
+// Putter keeps a request for good. It answers within a bounded time, or when ctx
+// ends. Its errors are *payment.Error:
 // CodeOrderConflict with the id of the payment that is there, CodeBufferFull, or
 // CodeBufferUnavailable if nobody knows whether the request was kept.
 type Putter interface {
@@ -50,8 +51,6 @@ type Config struct {
 	OutcomeTimeout time.Duration
 	// BodyTimeout limits the arrival of a body; 10 s if 0.
 	BodyTimeout time.Duration
-	// PutTimeout limits the wait for the buffer; 5 s if 0.
-	PutTimeout time.Duration
 	// Clock tells when a request was accepted; time.Now if nil.
 	Clock func() time.Time
 }
@@ -62,9 +61,6 @@ func (c Config) withDefaults() Config {
 	}
 	if c.BodyTimeout == 0 {
 		c.BodyTimeout = 10 * time.Second
-	}
-	if c.PutTimeout == 0 {
-		c.PutTimeout = 5 * time.Second
 	}
 	if c.Clock == nil {
 		c.Clock = time.Now
@@ -86,10 +82,7 @@ const durabilityHeader = "Paybuf-Durability"
 // pollAfter is when a client should first ask for the outcome.
 const pollAfter = time.Second
 
-var (
-	errPutSlow     = errors.New("the buffer did not answer in time")
-	errOutcomeSlow = errors.New("the outcome of a repeated payment was not found in time")
-)
+var errOutcomeSlow = errors.New("the outcome of a repeated payment was not found in time")
 
 // New makes a handler that derives ids with key.
 func New(putter Putter, auth Authenticator, key payment.IDKey, cfg Config) *Handler {
@@ -129,6 +122,7 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request, tenant payment.Te
 	if err != nil {
 		return payment.Request{}, err
 	}
+	defer bodies.Put(body)
 	document, err := decode(body)
 	if err != nil {
 		return payment.Request{}, err
@@ -136,11 +130,9 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request, tenant payment.Te
 	return document.request(h.key, tenant, h.cfg.Clock())
 }
 
-// put waits for the buffer. Running out of time proves nothing about whether the
-// request is kept, so the client is told to send it again.
+// put waits for the buffer. A wait that was cut short proves nothing about whether
+// the request is kept, so the client is told to send it again.
 func (h *Handler) put(ctx context.Context, request payment.Request) (payment.Receipt, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, h.cfg.PutTimeout, errPutSlow)
-	defer cancel()
 	receipt, err := h.putter.Put(ctx, request)
 	if err == nil {
 		return receipt, nil

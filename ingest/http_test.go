@@ -191,7 +191,7 @@ func TestPost_theBufferMayTakeLongerThanTheBody(t *testing.T) {
 }
 
 func TestPost_aClientThatLeavesEndsTheWaitForTheBuffer(t *testing.T) {
-	service := serve(t, ingest.Config{PutTimeout: time.Minute})
+	service := serve(t, ingest.Config{})
 	put, left := make(chan struct{}), make(chan error, 1)
 	service.store.put = func(ctx context.Context) error {
 		close(put)

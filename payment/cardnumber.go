@@ -1,7 +1,6 @@
 package payment
 
 import (
-	"maps"
 	"slices"
 	"strings"
 	"unicode"
@@ -32,7 +31,9 @@ func cardFields(draft Draft) []FieldError {
 	check("/payment_method", draft.PaymentMethod)
 	check("/customer", draft.Customer)
 	check("/description", draft.Description)
-	for _, name := range slices.Sorted(maps.Keys(draft.Metadata)) {
+	for _, name := range metadataNames(draft, func(name, value string) bool {
+		return ContainsCardNumber(name) || ContainsCardNumber(value)
+	}) {
 		if ContainsCardNumber(name) {
 			fields = append(fields, FieldError{Pointer: "/metadata", Detail: "a member's name " + detail})
 			continue
@@ -47,6 +48,9 @@ func cardFields(draft Draft) []FieldError {
 // dashes. Digits of any script count; digits within a long hexadecimal word, such
 // as a hash, do not (ADR 0012). It takes time in proportion to the text.
 func ContainsCardNumber(text string) bool {
+	if fewDigits(text) {
+		return false
+	}
 	text = foldDigits(text)
 	var groups []string // of digits, with only spaces and dashes between them
 	for len(text) > 0 {
@@ -66,6 +70,21 @@ func ContainsCardNumber(text string) bool {
 		text = text[word:]
 	}
 	return false
+}
+
+// fewDigits tells of nearly every text, and fast, that it cannot hold a card
+// number: it is ASCII and has too few digits.
+func fewDigits(text string) bool {
+	digits := 0
+	for i := range len(text) {
+		switch {
+		case text[i] > unicode.MaxASCII:
+			return false
+		case isDigit(text[i]):
+			digits++
+		}
+	}
+	return digits < cardDigitsMin
 }
 
 // cardInWord goes on with the groups in front of a word of letters and digits, and

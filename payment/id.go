@@ -1,12 +1,15 @@
 package payment
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base32"
 	"errors"
 	"fmt"
+	"hash"
 	"strings"
+	"sync"
 )
 
 const (
@@ -32,7 +35,13 @@ type TenantID string
 // IDKey is the secret that ids are derived with. Changing it would give every
 // order number a new id, so an installation keeps one for ever.
 type IDKey struct {
-	secret []byte
+	macs *sync.Pool // of *idMAC
+}
+
+// idMAC is kept for the next id, since to set one up takes longer than to use it.
+type idMAC struct {
+	hash.Hash
+	buffer []byte
 }
 
 // NewIDKey takes a secret of at least 32 bytes.
@@ -40,30 +49,41 @@ func NewIDKey(secret []byte) (IDKey, error) {
 	if len(secret) < idKeyBytesMin {
 		return IDKey{}, fmt.Errorf("id key: %d bytes, at least %d are needed", len(secret), idKeyBytesMin)
 	}
-	return IDKey{secret: append([]byte(nil), secret...)}, nil
+	secret = bytes.Clone(secret)
+	return IDKey{macs: &sync.Pool{New: func() any { return &idMAC{Hash: hmac.New(sha256.New, secret)} }}}, nil
+}
+
+// digest is the beginning of the MAC of some parts, as text.
+func (k IDKey) digest(parts ...string) string {
+	mac := k.macs.Get().(*idMAC) //nolint:forcetypeassert,errcheck // the pool holds nothing else
+	defer k.macs.Put(mac)
+	mac.Reset()
+	mac.buffer = mac.buffer[:0]
+	for i, part := range parts {
+		if i > 0 {
+			mac.buffer = append(mac.buffer, 0)
+		}
+		mac.buffer = append(mac.buffer, part...)
+	}
+	mac.Write(mac.buffer)
+	mac.buffer = mac.Sum(mac.buffer[:0])
+	return idEncoding.EncodeToString(mac.buffer[:idBytes])
 }
 
 // Derive gives the id of a tenant's order number: the same for every repetition,
 // so a duplicate needs no look-up, and not to be guessed without the key.
 // retryOf is empty, or the failed payment that this one tries again.
 func (k IDKey) Derive(tenant TenantID, orderNumber string, retryOf ID) ID {
-	mac := hmac.New(sha256.New, k.secret)
-	mac.Write([]byte(tenant))
-	mac.Write([]byte{0})
-	mac.Write([]byte(orderNumber))
-	if retryOf != "" {
-		mac.Write([]byte{0})
-		mac.Write([]byte(retryOf))
+	if retryOf == "" {
+		return ID(idPrefix + k.digest(string(tenant), orderNumber))
 	}
-	return ID(idPrefix + idEncoding.EncodeToString(mac.Sum(nil)[:idBytes]))
+	return ID(idPrefix + k.digest(string(tenant), orderNumber, string(retryOf)))
 }
 
 // Check is a short digest by which two processes tell that they were given the
 // same key without showing it.
 func (k IDKey) Check() string {
-	mac := hmac.New(sha256.New, k.secret)
-	mac.Write([]byte("paybuf id key check"))
-	return idEncoding.EncodeToString(mac.Sum(nil)[:idBytes])
+	return k.digest("paybuf id key check")
 }
 
 // ParseID checks the form of an id; whether there is such a payment is another

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -120,7 +119,9 @@ func checkTexts(draft Draft) []FieldError {
 		})
 		return fields
 	}
-	for _, name := range slices.Sorted(maps.Keys(draft.Metadata)) {
+	for _, name := range metadataNames(draft, func(name, value string) bool {
+		return textProblem(name, 1, MetadataKeyBytesMax) != "" || textProblem(value, 0, MetadataValueBytesMax) != ""
+	}) {
 		if problem := textProblem(name, 1, MetadataKeyBytesMax); problem != "" {
 			fields = append(fields, FieldError{Pointer: "/metadata", Detail: "a member's name " + problem})
 			continue
@@ -128,6 +129,19 @@ func checkTexts(draft Draft) []FieldError {
 		check(metadataPointer(name), draft.Metadata[name], 0, MetadataValueBytesMax)
 	}
 	return fields
+}
+
+// metadataNames gives the names of the members that something is wrong with,
+// sorted. Nearly always there is none.
+func metadataNames(draft Draft, wrong func(name, value string) bool) []string {
+	var names []string
+	for name, value := range draft.Metadata {
+		if wrong(name, value) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // textProblem says what is wrong with a text, "" if nothing. Control characters

@@ -51,6 +51,9 @@ func (a *App) finish(r *http.Request, rec *recorder, id string, took time.Durati
 	if rec.code >= http.StatusInternalServerError {
 		level = slog.LevelWarn
 	}
+	if !a.log.Enabled(r.Context(), level) {
+		return // before its line is made up
+	}
 	a.log.LogAttrs(r.Context(), level, "request",
 		slog.String("request_id", id),
 		slog.String("method", method(r)),
