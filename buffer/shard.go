@@ -125,7 +125,7 @@ func (s *Shard) replaceConsumer(ctx context.Context, want jetstream.ConsumerConf
 // janitor of our own, since a work queue forgets an acknowledged id on restart;
 // DiscardNew, since the default deletes the oldest unprocessed payment.
 func (s *Shard) streamConfig() jetstream.StreamConfig {
-	return jetstream.StreamConfig{
+	cfg := jetstream.StreamConfig{
 		Name:        s.name,
 		Description: "accepted payments that no processor has claimed yet",
 		Subjects:    []string{intakePrefix + s.number + ".*", conflictPrefix + s.number + ".*"},
@@ -139,6 +139,11 @@ func (s *Shard) streamConfig() jetstream.StreamConfig {
 		DenyDelete:  true,
 		AllowDirect: true,
 	}
+	if s.cfg.InProcess != nil && s.cfg.Durability == JournalAndStream {
+		// The server dies with us, and the journal has what it had not written yet.
+		cfg.PersistMode = jetstream.AsyncPersistMode
+	}
+	return cfg
 }
 
 // consumerConfig never gives a payment up: MaxDeliver would strand it, BackOff

@@ -52,6 +52,7 @@ configuration must change.`,
 
 func runDev(ctx context.Context, opts app.DevOptions, out io.Writer) error {
 	started := time.Now()
+	defer app.TuneProcess()()
 	say(out, "starting on %s\n", opts.Dir)
 	dev, err := app.StartDev(ctx, opts)
 	if err != nil {

@@ -34,6 +34,7 @@ configuration must change.`,
 			if opts.Secrets, err = app.LoadSecrets(secretsFile); err != nil {
 				return err
 			}
+			defer app.TuneProcess()()
 			a, err := app.New(opts)
 			if err != nil {
 				return err
