@@ -39,6 +39,7 @@ type message struct {
 	id      string // by which the stream tells a repetition
 	body    []byte
 	receipt []byte // journal record to write meanwhile, nil if none
+	follows string // sequence that the subject's last message must have, "0" for none, "" for any
 	token   uint64
 	done    chan ack // holds the one answer, so that its sender never waits
 }
@@ -47,6 +48,7 @@ type message struct {
 type ack struct {
 	Sequence  uint64
 	Duplicate bool
+	taken     bool // not stored: the subject's last message is not the one it must follow
 	resent    bool // this sending was not the first
 	err       error
 }
@@ -103,10 +105,14 @@ func (p *publisher) collect(group []*message) []*message {
 
 func (p *publisher) publish(group []*message) {
 	for _, m := range group {
+		header := nats.Header{messageIDHeader: {m.id}}
+		if m.follows != "" {
+			header[followsHeader] = []string{m.follows}
+		}
 		err := p.nc.PublishMsg(&nats.Msg{
 			Subject: m.subject,
 			Reply:   p.inbox + strconv.FormatUint(m.token, 36),
-			Header:  nats.Header{messageIDHeader: {m.id}},
+			Header:  header,
 			Data:    m.body,
 		})
 		if err != nil {
@@ -169,6 +175,9 @@ func parseAck(reply *nats.Msg) ack {
 		return ack{err: fmt.Errorf("unreadable acknowledgement: %w", err)}
 	}
 	if wire.Error != nil {
+		if wire.Error.Code == codeWrongLastSequence {
+			return ack{taken: true}
+		}
 		return ack{err: wire.Error}
 	}
 	if wire.Sequence == 0 {

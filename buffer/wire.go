@@ -28,6 +28,7 @@ type wireRequest struct {
 	Description   string            `json:"description,omitzero"`
 	Metadata      map[string]string `json:"metadata,omitempty"`
 	AcceptedAt    int64             `json:"accepted_at_ms"`
+	KeyHash       payment.KeyHash   `json:"key_hash,omitzero"` // so that a receipt can restore its binding
 }
 
 func encode(r payment.Request) ([]byte, error) {
@@ -44,6 +45,7 @@ func encode(r payment.Request) ([]byte, error) {
 		Description:   r.Description,
 		Metadata:      r.Metadata,
 		AcceptedAt:    r.AcceptedAt.UnixMilli(),
+		KeyHash:       r.KeyHash,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", r.ID, err)
@@ -86,5 +88,6 @@ func decode(data []byte) (payment.Request, error) {
 		Description:   wire.Description,
 		Metadata:      wire.Metadata,
 		AcceptedAt:    time.UnixMilli(wire.AcceptedAt).UTC(),
+		KeyHash:       wire.KeyHash,
 	}, nil
 }
