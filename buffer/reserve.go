@@ -107,7 +107,7 @@ func (b *Buffer) bind(ctx context.Context, key payment.KeyHash, mine binding) (h
 			return held{}, err
 		}
 		// A server that is full may say so before it looks whether it has the key.
-		entry, readErr := b.bindings.bucket.read(ctx, wanted{LastOf: try.subject})
+		entry, readErr := b.bindings.bucket.read(ctx, wanted{LastOf: try.subject, fresh: true})
 		switch {
 		case readErr == nil && len(entry.Data) > 0:
 			bound, err := decodeBinding(entry.Data)
