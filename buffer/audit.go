@@ -87,6 +87,7 @@ func (b *Buffer) Audit() AuditStats {
 // run audits until ctx ends. It begins with what an earlier process left: which
 // bodies are void, and which receipts the stream may have lost the tail with.
 func (a *auditor) run(ctx context.Context) {
+	a.retry(ctx, "bind the journal's idempotency keys", a.rebindTail) // Reserve waits for it
 	a.retry(ctx, "read the journal", a.loadVoids)
 	a.retry(ctx, "publish the journal's tail", a.publishTail)
 	ticker := time.NewTicker(a.buffer.cfg.AuditInterval)
@@ -209,6 +210,7 @@ func (a *auditor) rotate() error {
 
 // auditSegment publishes each receipt that has no row, and counts them.
 func (a *auditor) auditSegment(ctx context.Context, number uint64) (missing int, err error) {
+	keys := rebinding{auditor: a}
 	batch := make(map[payment.ID][]journal.Record, rowsIDsMax)
 	flush := func() error {
 		n, err := a.auditBatch(ctx, batch)
@@ -222,6 +224,9 @@ func (a *auditor) auditSegment(ctx context.Context, number uint64) (missing int,
 			a.log.Error("unreadable receipt", slog.Uint64("segment", number), slog.Any("error", err))
 			return nil
 		}
+		if err := keys.add(ctx, kept.request, record.At); err != nil {
+			return err
+		}
 		if void != nil || a.isVoid(kept.request) {
 			return nil
 		}
@@ -232,7 +237,7 @@ func (a *auditor) auditSegment(ctx context.Context, number uint64) (missing int,
 		}
 		return nil
 	})
-	return missing, errors.Join(err, flush())
+	return missing, errors.Join(err, flush(), keys.flush(ctx))
 }
 
 func (a *auditor) auditBatch(ctx context.Context, batch map[payment.ID][]journal.Record) (int, error) {

@@ -27,6 +27,8 @@ type Buffer struct {
 	pub    *publisher
 	keys   *Directory
 
+	bindings *bindings
+
 	journal *journal.Journal // nil if the durability needs none
 	recent  *recent
 	audit   *auditor
@@ -40,6 +42,9 @@ type Buffer struct {
 // clearing away, measuring) ends with Close.
 func Open(ctx context.Context, cfg Config) (*Buffer, error) {
 	cfg = cfg.withDefaults()
+	if err := checkIdempotencyTTL(cfg.IdempotencyTTL); err != nil {
+		return nil, err
+	}
 	nc, err := connect(ctx, cfg)
 	if err != nil {
 		return nil, err
@@ -73,6 +78,7 @@ func (b *Buffer) open(ctx context.Context) error {
 	b.stop = stop
 	b.wg.Go(func() { b.pub.run(background) })
 	b.wg.Go(func() { b.keys.run(background) })
+	b.wg.Go(func() { b.bindings.watch(background) })
 	if b.journal != nil {
 		b.wg.Go(func() { b.audit.run(background) })
 	}
@@ -95,6 +101,9 @@ func (b *Buffer) openStreams(ctx context.Context) error {
 		b.shards = append(b.shards, shard)
 	}
 	var err error
+	if b.bindings, err = openBindings(ctx, b.js, b.cfg); err != nil {
+		return err
+	}
 	b.keys, err = openDirectory(ctx, b.js, b.cfg)
 	return err
 }

@@ -30,6 +30,11 @@ type Config struct {
 	AuditAfter          time.Duration // age at which a receipt must have a row; default 1 min
 	AuditInterval       time.Duration // default 10 s
 
+	// IdempotencyTTL is how long an idempotency key is kept: 1 min to 30 d, default
+	// 24 h. IdempotencyBytesMax is what all of them may take; default 1 GiB.
+	IdempotencyTTL      time.Duration
+	IdempotencyBytesMax int64
+
 	StreamBytesMax int64 // per stream; default 4 GiB
 	InFlightMax    int   // requests waiting for the stream at once; default 4096
 	// PutTimeout is how long a request waits for the stream's word before the
@@ -59,6 +64,8 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.JournalBytesMax, 8<<30)
 	setDefault(&c.AuditAfter, time.Minute)
 	setDefault(&c.AuditInterval, 10*time.Second)
+	setDefault(&c.IdempotencyTTL, 24*time.Hour)
+	setDefault(&c.IdempotencyBytesMax, 1<<30)
 	setDefault(&c.StreamBytesMax, 4<<30)
 	setDefault(&c.InFlightMax, 4096)
 	setDefault(&c.PutTimeout, 5*time.Second)

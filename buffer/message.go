@@ -22,6 +22,8 @@ type wanted struct {
 	Sequence uint64 `json:"seq,omitzero"`
 	NextOf   string `json:"next_by_subj,omitzero"`
 	LastOf   string `json:"last_by_subj,omitzero"`
+
+	fresh bool // ask the leader only: what a replica has may have been replaced
 }
 
 // read gets a message, and asks again while nobody answers: a stream is without
@@ -48,6 +50,7 @@ func (s *Shard) readOnce(ctx context.Context, want wanted) (*jetstream.RawStream
 	var message *jetstream.RawStreamMsg
 	var err error = jetstream.ErrMsgNotFound
 	switch {
+	case want.fresh: // not found yet
 	case want.LastOf != "":
 		message, err = s.stream.GetLastMsgForSubject(ctx, want.LastOf)
 	case want.NextOf == "":

@@ -62,6 +62,7 @@ type publisher struct {
 type ack struct {
 	Sequence  uint64
 	Duplicate bool
+	taken     bool // not stored: the subject's last message is not the one it must follow
 	resent    bool // the message was not sent just once
 	err       error
 }
@@ -192,6 +193,10 @@ func (p *publisher) publish(s *sending) {
 	m := &p.outgoing
 	m.Subject, m.Reply, m.Data = s.subject, p.inbox+strconv.FormatUint(s.token, 36), s.body
 	m.Header[messageIDHeader][0] = s.id
+	delete(m.Header, followsHeader)
+	if s.follows != "" {
+		m.Header[followsHeader] = []string{s.follows}
+	}
 	if err := p.nc.PublishMsg(m); err != nil {
 		p.release(s, s.hear(ack{err: err}, time.Now()))
 	}
@@ -253,6 +258,9 @@ func parseAck(reply *nats.Msg) ack {
 		return ack{err: fmt.Errorf("unreadable acknowledgement: %w", err)}
 	}
 	if wire.Error != nil {
+		if wire.Error.Code == codeWrongLastSequence {
+			return ack{taken: true}
+		}
 		return ack{err: wire.Error}
 	}
 	if wire.Sequence == 0 {

@@ -12,6 +12,7 @@ type message struct {
 	id      string // by which the stream tells a repetition
 	body    []byte
 	receipt []byte // journal record to write meanwhile, nil if none
+	follows string // sequence that the subject's last message must have, "0" for none, "" for any
 }
 
 // sending is one message on its way to the stream and, if it has a receipt, to

@@ -55,15 +55,24 @@ func openShard(ctx context.Context, js jetstream.JetStream, number int, cfg Conf
 // must look, so it is an error that shows the difference.
 func (s *Shard) ensureStream(ctx context.Context) error {
 	want := s.streamConfig()
-	stream, err := s.js.Stream(ctx, s.name)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		stream, err = s.js.CreateStream(ctx, want)
-	}
+	stream, err := openStream(ctx, s.js, want)
 	if err != nil {
-		return fmt.Errorf("stream %s: %w", s.name, err)
+		return err
 	}
 	s.stream = stream
 	return driftError("stream "+s.name, streamDrift(want, stream.CachedInfo().Config))
+}
+
+// openStream finds a stream, or creates it as wanted.
+func openStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {
+	stream, err := js.Stream(ctx, want.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		stream, err = js.CreateStream(ctx, want)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("stream %s: %w", want.Name, err)
+	}
+	return stream, nil
 }
 
 func (s *Shard) ensureConsumer(ctx context.Context) error {

@@ -30,6 +30,7 @@ type wireRequest struct {
 	Description   string            `json:"description,omitzero"`
 	Metadata      map[string]string `json:"metadata,omitempty"`
 	AcceptedAt    int64             `json:"accepted_at_ms"`
+	KeyHash       payment.KeyHash   `json:"key_hash,omitzero"` // so that a receipt can restore its binding
 }
 
 // requestBytesFirst is set aside for a request on the stream; few are longer.
@@ -70,6 +71,9 @@ func appendRequest(b []byte, r payment.Request) []byte {
 	}
 	b = append(b, `,"accepted_at_ms":`...)
 	b = strconv.AppendInt(b, r.AcceptedAt.UnixMilli(), 10)
+	if r.KeyHash != "" {
+		b = appendText(b, `,"key_hash":`, string(r.KeyHash))
+	}
 	return append(b, '}')
 }
 
@@ -115,5 +119,6 @@ func decode(data []byte) (payment.Request, error) {
 		Description:   wire.Description,
 		Metadata:      wire.Metadata,
 		AcceptedAt:    time.UnixMilli(wire.AcceptedAt).UTC(),
+		KeyHash:       wire.KeyHash,
 	}, nil
 }

@@ -30,12 +30,21 @@ func (c *Client) Submit(ctx context.Context, order Order) (Payment, error) {
 	if err != nil {
 		return Payment{}, fmt.Errorf("submit: write the order: %w", err)
 	}
-	return c.SubmitJSON(ctx, body)
+	if order.IdempotencyKey != "" {
+		if err := payment.CheckIdempotencyKey(order.IdempotencyKey); err != nil {
+			return Payment{}, fmt.Errorf("submit: %w", err)
+		}
+	}
+	return c.submit(ctx, body, order.IdempotencyKey)
 }
 
 // SubmitJSON is Submit for an order that is JSON already; it is sent as it is.
 func (c *Client) SubmitJSON(ctx context.Context, order []byte) (Payment, error) {
-	ans, err := c.do(ctx, call{method: http.MethodPost, path: paymentsPath, body: order})
+	return c.submit(ctx, order, "")
+}
+
+func (c *Client) submit(ctx context.Context, order []byte, key string) (Payment, error) {
+	ans, err := c.do(ctx, call{method: http.MethodPost, path: paymentsPath, body: order, idempotencyKey: key})
 	if err != nil {
 		return Payment{}, fmt.Errorf("submit: %w", err)
 	}

@@ -15,12 +15,17 @@ import (
 // errAnswerTooLarge ends the reading of a body that cannot be an answer.
 var errAnswerTooLarge = fmt.Errorf("the answer has more than %d bytes", answerBytesMax)
 
+// keyEscapes are those of a String in RFC 9651, section 3.3.3.
+var keyEscapes = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
+
 // call is one request as it is sent, any number of times.
 type call struct {
 	method string
 	path   string
 	body   []byte // JSON, nil if there is none
 	etag   string // for If-None-Match, "" if not wanted
+
+	idempotencyKey string // "" if there is none
 }
 
 // answer is one response, read to its end.
@@ -75,6 +80,9 @@ func (c *Client) setHeader(header http.Header, what call) {
 	header.Set("Accept", "application/json, application/problem+json")
 	if what.body != nil {
 		header.Set("Content-Type", "application/json")
+	}
+	if what.idempotencyKey != "" {
+		header.Set("Idempotency-Key", `"`+keyEscapes.Replace(what.idempotencyKey)+`"`)
 	}
 	if what.etag != "" {
 		header.Set("If-None-Match", what.etag)

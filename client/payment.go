@@ -22,6 +22,10 @@ type Order struct {
 	// RetryOf is the id of the failed or canceled payment of the same order that
 	// this one tries again.
 	RetryOf payment.ID `json:"retry_of,omitzero"`
+	// IdempotencyKey is optional and sent as the header of that name: 1 to 255
+	// visible ASCII characters. For as long as the API keeps it, it stands for this
+	// order and no other, and gets the first answer again.
+	IdempotencyKey string `json:"-"`
 }
 
 // Payment is the API's answer about one payment. Members that the API leaves out

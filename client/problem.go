@@ -72,6 +72,8 @@ func (p *Problem) temporary() bool {
 	switch p.Status {
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
 		return true
+	case http.StatusConflict:
+		return p.Code == payment.CodeKeyInUse // the same request is under way: its answer comes
 	}
 	return p.Status >= http.StatusInternalServerError
 }

@@ -110,6 +110,35 @@ func TestSubmit_aRefusalIsAProblemAndIsNotRepeated(t *testing.T) {
 	}
 }
 
+func TestSubmit_sendsItsIdempotencyKeyInQuotes(t *testing.T) {
+	var keys []string
+	accepted := says(http.StatusAccepted, paymentJSON(payment.Queued, false))
+	inUse := says(http.StatusConflict, `{"code":"idempotency_key_in_use"}`)
+	noting := func(handler http.HandlerFunc) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			keys = append(keys, strings.Join(r.Header.Values("Idempotency-Key"), " | "))
+			handler(w, r)
+		}
+	}
+	c := client.New(serve(t, noting(inUse), noting(accepted), noting(accepted)), client.Config{})
+	keyed := order()
+	keyed.IdempotencyKey = `k"1\`
+	for _, order := range []client.Order{keyed, order()} {
+		if got, err := c.Submit(t.Context(), order); err != nil || got.ID != paymentID {
+			t.Fatalf("got %+v, %v", got, err)
+		}
+	}
+	want := `"k\"1\\"`
+	if len(keys) != 3 || keys[0] != want || keys[1] != want || keys[2] != "" {
+		t.Errorf("sent the keys %q, want %s twice and then none", keys, want)
+	}
+	keyed.IdempotencyKey = "two words"
+	_, err := c.Submit(t.Context(), keyed)
+	if code, _ := payment.CodeOf(err); code != payment.CodeKeyInvalid || errors.Is(err, client.ErrNoAnswer) {
+		t.Errorf("a key that cannot be sent gave %v", err)
+	}
+}
+
 func TestSubmit_aProxysPageIsAProblemToo(t *testing.T) {
 	url := serve(t, says(http.StatusForbidden, "<html>no</html>", "Content-Type: text/html"))
 	_, err := client.New(url, client.Config{}).Submit(t.Context(), order())

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -46,6 +47,9 @@ type Config struct {
 	PublicURL string
 	// Outcomes, if not nil, is asked whether a repeated payment is final already.
 	Outcomes Outcomes
+	// Reserver, if not nil, keeps idempotency keys. Without one the header
+	// Idempotency-Key is ignored: the order number still tells a repetition.
+	Reserver Reserver
 	// OutcomeTimeout limits that question; after it the first answer is repeated.
 	// 250 ms if 0.
 	OutcomeTimeout time.Duration
@@ -74,6 +78,7 @@ type Handler struct {
 	auth   Authenticator
 	key    payment.IDKey
 	cfg    Config
+	busy   sync.Map // the payment.KeyHash of each request under way that has a key
 }
 
 // durabilityHeader says what holds a request that was accepted.
@@ -105,7 +110,7 @@ func (h *Handler) create(w http.ResponseWriter, r *http.Request) {
 		problem.Write(w, r, err)
 		return
 	}
-	receipt, err := h.put(r.Context(), request)
+	receipt, err := h.putOnce(r, request)
 	if err != nil {
 		h.refuse(w, r, err)
 		return

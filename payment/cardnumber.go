@@ -14,6 +14,7 @@ const (
 	// that holds a letter is taken for a generated id. One in 350 random 32-digit
 	// ids holds 13 digits in a row that pass the check sum by chance.
 	hexWordLenMin = 24
+	uuidLen       = 36
 )
 
 // cardFields names the fields of a draft that hold a card number. The text of
@@ -46,7 +47,7 @@ func cardFields(draft Draft) []FieldError {
 // ContainsCardNumber tells whether a text holds 13 to 19 digits that pass the
 // Luhn check (ISO/IEC 7812-1, annex B), also in groups parted by spaces or
 // dashes. Digits of any script count; digits within a long hexadecimal word, such
-// as a hash, do not (ADR 0012). It takes time in proportion to the text.
+// as a hash, do not (ADR 0012), nor do those of a UUID (ADR 0013). It takes time in proportion to the text.
 func ContainsCardNumber(text string) bool {
 	if fewDigits(text) {
 		return false
@@ -54,6 +55,10 @@ func ContainsCardNumber(text string) bool {
 	text = foldDigits(text)
 	var groups []string // of digits, with only spaces and dashes between them
 	for len(text) > 0 {
+		if isUUID(text) {
+			groups, text = nil, text[uuidLen:]
+			continue
+		}
 		word := prefixLen(text, isAlnum)
 		if word == 0 {
 			n := separatorsLen(text)
@@ -186,6 +191,21 @@ func isHexID(word string) bool {
 		}
 	}
 	return letters > 0
+}
+
+// isUUID tells whether a text begins with a UUID (RFC 9562, section 4) that holds
+// a letter and is a word of its own. One in 340 random ones would be taken for a
+// card number, and they are what most clients make their keys of.
+func isUUID(text string) bool {
+	if len(text) < uuidLen || (len(text) > uuidLen && isAlnum(text[uuidLen])) {
+		return false
+	}
+	for _, dash := range []int{8, 13, 18, 23} {
+		if text[dash] != '-' {
+			return false
+		}
+	}
+	return isHexID(text[:8] + text[9:13] + text[14:18] + text[19:23] + text[24:uuidLen])
 }
 
 func isDigit(b byte) bool { return b >= '0' && b <= '9' }

@@ -13,20 +13,23 @@ type Code string
 
 // The codes. internal/problem maps each to its HTTP status.
 const (
-	CodeInternal          Code = "internal_error"         // ours; the text stays in the log
-	CodeMalformed         Code = "malformed_request"      // not the format at all
-	CodeInvalid           Code = "invalid_request"        // fields that must change
-	CodeCardNumber        Code = "card_number_refused"    // a card number where none may be
-	CodeUnauthenticated   Code = "unauthenticated"        // no, bad or revoked API key
-	CodeNotFound          Code = "not_found"              // unknown, or another tenant's
-	CodeMethodNotAllowed  Code = "method_not_allowed"     // the path exists, the method does not
-	CodeOrderConflict     Code = "order_conflict"         // same order number, another body
-	CodeTooLarge          Code = "request_too_large"      // body over its limit
-	CodeMediaType         Code = "unsupported_media_type" // not application/json
-	CodeBufferFull        Code = "buffer_full"            // no room; later there is
-	CodeBufferUnavailable Code = "buffer_unavailable"     // not known to be stored; send it again
-	CodeUnavailable       Code = "unavailable"            // a dependency does not answer
-	CodeConfig            Code = "configuration"          // an operator must change something
+	CodeInternal          Code = "internal_error"          // ours; the text stays in the log
+	CodeMalformed         Code = "malformed_request"       // not the format at all
+	CodeInvalid           Code = "invalid_request"         // fields that must change
+	CodeCardNumber        Code = "card_number_refused"     // a card number where none may be
+	CodeUnauthenticated   Code = "unauthenticated"         // no, bad or revoked API key
+	CodeNotFound          Code = "not_found"               // unknown, or another tenant's
+	CodeMethodNotAllowed  Code = "method_not_allowed"      // the path exists, the method does not
+	CodeOrderConflict     Code = "order_conflict"          // same order number, another body
+	CodeKeyInvalid        Code = "idempotency_key_invalid" // not the form of a key
+	CodeKeyInUse          Code = "idempotency_key_in_use"  // its first request is under way
+	CodeKeyReused         Code = "idempotency_key_reused"  // it belongs to another request
+	CodeTooLarge          Code = "request_too_large"       // body over its limit
+	CodeMediaType         Code = "unsupported_media_type"  // not application/json
+	CodeBufferFull        Code = "buffer_full"             // no room; later there is
+	CodeBufferUnavailable Code = "buffer_unavailable"      // not known to be stored; send it again
+	CodeUnavailable       Code = "unavailable"             // a dependency does not answer
+	CodeConfig            Code = "configuration"           // an operator must change something
 )
 
 // Error is an error with a code and a detail that is safe to show to a client:

@@ -46,6 +46,7 @@ type Request struct {
 	Description   string
 	Metadata      map[string]string
 	AcceptedAt    time.Time // UTC, whole milliseconds
+	KeyHash       KeyHash   // of the idempotency key that it came with, "" if none
 }
 
 // Fingerprint is the SHA-256 of what makes two requests for one order the same.

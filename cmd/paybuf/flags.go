@@ -42,6 +42,8 @@ func (f *appFlags) add(flags *pflag.FlagSet) {
 	flags.DurationVar(&o.Processor.ParkAfter, "park-after", 72*time.Hour, "age at which a payment without an outcome is left to a person")
 	flags.DurationVar(&o.Processor.RetryMax, "retry-max", 5*time.Minute, "longest pause between two tries or look-ups")
 	flags.DurationVar(&o.Buffer.DedupWindow, "dedup-window", 2*time.Minute, "how long the stream itself knows a repetition")
+	flags.DurationVar(&o.Buffer.IdempotencyTTL, "idempotency-key-ttl", 24*time.Hour, "how long an Idempotency-Key is kept, up to 720h")
+	flags.Int64Var(&o.Buffer.IdempotencyBytesMax, "idempotency-bytes-max", 1<<30, "size of all idempotency keys at which new ones are refused")
 	flags.Int64Var(&o.Buffer.StreamBytesMax, "stream-bytes-max", 4<<30, "size at which a stream refuses payments")
 	flags.StringVar(&f.durability, "durability", "journal+stream",
 		"what holds a payment before its 202: journal+stream, or stream if it is replicated and synced")
@@ -74,7 +76,7 @@ func (f *appFlags) options(flags *pflag.FlagSet) (app.Options, error) {
 	}
 	return f.opts, errors.Join(
 		checkPositive(flags, "pay-timeout", "concurrency", "park-after", "retry-max", "dedup-window", "stream-bytes-max",
-			"journal-bytes-max", "audit-after", "shards", "replicas"),
+			"journal-bytes-max", "audit-after", "idempotency-key-ttl", "idempotency-bytes-max", "shards", "replicas"),
 		checkNotNegative(flags, "lease", "payer-key-window", "payer-visibility-delay"))
 }
 

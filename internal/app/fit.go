@@ -14,6 +14,7 @@ import (
 // What each stage asks for, and who gives it.
 var (
 	_ ingest.Putter        = (*buffer.Buffer)(nil)
+	_ ingest.Reserver      = (*buffer.Buffer)(nil)
 	_ ingest.Authenticator = (*access.Guard)(nil)
 	_ ingest.Outcomes      = (*postgres.DB)(nil)
 	_ access.Keyring       = (*buffer.Directory)(nil)

@@ -28,6 +28,7 @@ func newMetrics(a *App) *metrics {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		m.requests,
 		bufferCollector{a},
+		keyCollector{a},
 	)
 	if a.processor != nil {
 		m.registry.MustRegister(processorCollector{a})
@@ -73,6 +74,31 @@ func (c bufferCollector) Collect(to chan<- prometheus.Metric) {
 		gauge(drainDesc, stats.DrainPerSecond)
 		gauge(stalledDesc, stats.StalledFor.Seconds())
 	}
+}
+
+var (
+	keysDesc        = desc("idempotency_keys", "Idempotency keys kept.")
+	keyBytesDesc    = desc("idempotency_key_bytes", "Bytes of the idempotency keys kept.")
+	keyBytesMaxDesc = desc("idempotency_key_bytes_max", "Bytes at which requests with a new idempotency key are refused.")
+)
+
+// keyCollector reads how many idempotency keys there are.
+type keyCollector struct{ app *App }
+
+func (keyCollector) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{keysDesc, keyBytesDesc, keyBytesMaxDesc} {
+		to <- d
+	}
+}
+
+func (c keyCollector) Collect(to chan<- prometheus.Metric) {
+	stats := c.app.buffer.IdempotencyKeys()
+	gauge := func(d *prometheus.Desc, value float64) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value)
+	}
+	gauge(keysDesc, float64(stats.Keys))
+	gauge(keyBytesDesc, float64(stats.Bytes))
+	gauge(keyBytesMaxDesc, float64(stats.BytesMax))
 }
 
 var (

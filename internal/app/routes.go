@@ -26,7 +26,7 @@ func (a *App) clientRoutes() http.Handler {
 	r.NotFound(problem.NotFound)
 	r.MethodNotAllowed(problem.MethodNotAllowed)
 	if a.opts.has(RoleIngest) {
-		cfg := ingest.Config{PublicURL: a.opts.PublicURL}
+		cfg := ingest.Config{PublicURL: a.opts.PublicURL, Reserver: a.buffer}
 		if a.db != nil { // a repetition then gets the outcome, if there is one
 			cfg.Outcomes = a.db
 		}
