@@ -30,6 +30,7 @@ type Buffer struct {
 	bindings *bindings
 
 	journal *journal.Journal // nil if the durability needs none
+	late    chan lateAnswer  // looked at after the request was accepted
 	recent  *recent
 	audit   *auditor
 
@@ -74,9 +75,11 @@ func (b *Buffer) open(ctx context.Context) error {
 	}
 	b.recent = newRecent(b.cfg.DedupWindow)
 	b.audit = newAuditor(b)
+	b.late = make(chan lateAnswer, b.cfg.InFlightMax)
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	b.stop = stop
 	b.wg.Go(func() { b.pub.run(background) })
+	b.wg.Go(func() { b.runLate(background) })
 	b.wg.Go(func() { b.keys.run(background) })
 	b.wg.Go(func() { b.bindings.watch(background) })
 	if b.journal != nil {

@@ -23,7 +23,8 @@ const (
 const retryAfterMin = time.Second
 
 // Put stores a request and returns once both this node's journal and the stream
-// have it, which happens side by side. A request whose identity is known is not
+// have it, which happens side by side, or whichever of them Config.Durability
+// names. A request whose identity is known is not
 // stored again: the receipt then holds the first one, and if that had another
 // body the error is CodeOrderConflict and the difference is on record.
 // CodeBufferFull and CodeBufferUnavailable come with a time after which to send
@@ -38,9 +39,11 @@ func (b *Buffer) Put(ctx context.Context, request payment.Request) (payment.Rece
 		return b.receipt(request, true), nil
 	}
 	receipt, body := encodeReceipt(request)
-	stored, err := b.store(ctx, shard, message{
-		subject: shard.intakeSubject(request.ID), id: string(request.ID), body: body, receipt: receipt,
-	})
+	m := message{subject: shard.intakeSubject(request.ID), id: string(request.ID), body: body, receipt: receipt}
+	if b.cfg.Durability == JournalOnly {
+		return b.putAhead(ctx, shard, request, m)
+	}
+	stored, err := b.store(ctx, shard, m)
 	if err != nil {
 		return payment.Receipt{}, err
 	}
@@ -131,10 +134,11 @@ func (b *Buffer) store(ctx context.Context, shard *Shard, m message) (ack, error
 	case <-ctx.Done():
 		return ack{}, unavailable(context.Cause(ctx))
 	}
-	if sent.err != nil {
-		return ack{}, b.refusal(shard, sent.err)
+	result, err := sent.outcome()
+	if err != nil {
+		return ack{}, b.refusal(shard, err)
 	}
-	return sent.result, nil
+	return result, nil
 }
 
 // refusal tells a client whether its message is certainly not stored.

@@ -63,13 +63,13 @@ func parseRecord(payload []byte) (receipt, *voidKey, error) {
 
 // openJournal opens this node's journal, nil if durability does not need one.
 func openJournal(cfg Config) (*journal.Journal, error) {
-	if cfg.Durability != JournalAndStream {
+	if cfg.Durability == StreamOnly {
 		return nil, nil //nolint:nilnil // no journal is a legal choice
 	}
 	if cfg.JournalDir == "" {
 		return nil, &payment.Error{
 			Code:   payment.CodeConfig,
-			Detail: "the durability journal+stream needs a directory for the journal",
+			Detail: fmt.Sprintf("the durability %s needs a directory for the journal", cfg.Durability),
 		}
 	}
 	j, err := journal.Open(journal.Config{
@@ -92,15 +92,23 @@ func refusalOf(err error) error {
 	return fmt.Errorf("journal: %w", err)
 }
 
+// keep makes a record durable on this node.
+func (b *Buffer) keep(ctx context.Context, shard *Shard, record []byte) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, b.cfg.PutTimeout, errPutTimeout)
+	defer cancel()
+	if err := refusalOf(b.journal.Append(ctx, record)); err != nil {
+		return b.refusal(shard, err)
+	}
+	return nil
+}
+
 // voidReceipt makes it durable that a body was refused.
 func (b *Buffer) voidReceipt(ctx context.Context, shard *Shard, request payment.Request) error {
 	if b.journal == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, b.cfg.PutTimeout, errPutTimeout)
-	defer cancel()
-	if err := refusalOf(b.journal.Append(ctx, voidRecord(request))); err != nil {
-		return b.refusal(shard, err)
+	if err := b.keep(ctx, shard, voidRecord(request)); err != nil {
+		return err
 	}
 	// By the newest segment: it may be one too young, which only keeps it longer.
 	newest := uint64(0)

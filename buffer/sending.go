@@ -13,11 +13,16 @@ type message struct {
 	body    []byte
 	receipt []byte // journal record to write meanwhile, nil if none
 	follows string // sequence that the subject's last message must have, "0" for none, "" for any
+
+	// ahead is for a sender that waits for the journal alone. The stream's answer,
+	// if it comes, goes to late, which must not wait for anything.
+	ahead bool
+	late  func(ack)
 }
 
 // sending is one message on its way to the stream and, if it has a receipt, to
 // this node's journal. It ends when both have it, when one of them refuses it, or
-// at its deadline; done is closed then, and result and err are final.
+// at its deadline; done is closed then, or as soon as its sender need not wait.
 type sending struct {
 	message
 	token    uint64
@@ -30,9 +35,17 @@ type sending struct {
 	resent   bool // not the first time, or about to be
 	resendAt time.Time
 	doubt    error // why an earlier sending may have been stored or not; nil if none
+	told     bool  // done is closed
 	result   ack
 	err      error
 	done     chan struct{}
+}
+
+// outcome is what the sender waited for, once done is closed.
+func (s *sending) outcome() (ack, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.result, s.err
 }
 
 // roomError is a refusal that leaves nothing behind.
@@ -47,9 +60,20 @@ func (s *sending) end(err error) bool {
 	if s.ended || (err == nil && !(s.kept && s.answered)) {
 		return false
 	}
-	s.ended, s.err = true, err
-	close(s.done)
+	s.ended = true
+	if !s.told {
+		s.err = err
+	}
+	s.tell()
 	return true
+}
+
+// tell lets the sender go on. The caller holds mu.
+func (s *sending) tell() {
+	if !s.told {
+		s.told = true
+		close(s.done)
+	}
 }
 
 // hear takes the stream's answer in. A refusal after a sending whose fate is open
@@ -60,7 +84,13 @@ func (s *sending) hear(answer ack, now time.Time) bool {
 	switch {
 	case answer.err == nil:
 		answer.resent = s.resent
-		s.result, s.answered = answer, true
+		s.answered = true
+		if !s.told {
+			s.result = answer
+		}
+		if s.late != nil {
+			s.late(answer)
+		}
 		return s.end(nil)
 	case isFull(answer.err) && !mayBeStored(s.doubt):
 		return s.end(&roomError{answer.err})
@@ -77,6 +107,9 @@ func (s *sending) keep(err error) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.kept = err == nil
+	if s.kept && s.ahead {
+		s.tell()
+	}
 	return s.end(err)
 }
 

@@ -148,7 +148,7 @@ func (s *Shard) streamConfig() jetstream.StreamConfig {
 		DenyDelete:  true,
 		AllowDirect: true,
 	}
-	if s.cfg.InProcess != nil && s.cfg.Durability == JournalAndStream {
+	if s.cfg.InProcess != nil && s.cfg.Durability != StreamOnly {
 		// The server dies with us, and the journal has what it had not written yet.
 		cfg.PersistMode = jetstream.AsyncPersistMode
 	}

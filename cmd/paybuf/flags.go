@@ -46,7 +46,7 @@ func (f *appFlags) add(flags *pflag.FlagSet) {
 	flags.Int64Var(&o.Buffer.IdempotencyBytesMax, "idempotency-bytes-max", 1<<30, "size of all idempotency keys at which new ones are refused")
 	flags.Int64Var(&o.Buffer.StreamBytesMax, "stream-bytes-max", 4<<30, "size at which a stream refuses payments")
 	flags.StringVar(&f.durability, "durability", "journal+stream",
-		"what holds a payment before its 202: journal+stream, or stream if it is replicated and synced")
+		"what holds a payment before its 202: journal+stream, journal (accepts while NATS is down), or stream if it is replicated and synced")
 	flags.Int64Var(&o.Buffer.JournalBytesMax, "journal-bytes-max", 8<<30, "size of the journal at which payments are refused")
 	flags.DurationVar(&o.Buffer.AuditAfter, "audit-after", time.Minute, "age at which an accepted payment must be in Postgres, or is published again")
 	f.log.add(flags)
