@@ -21,6 +21,7 @@ const (
 	CodeNotFound          Code = "not_found"              // unknown, or another tenant's
 	CodeMethodNotAllowed  Code = "method_not_allowed"     // the path exists, the method does not
 	CodeOrderConflict     Code = "order_conflict"         // same order number, another body
+	CodeBatchRefused      Code = "batch_refused"          // no item of a batch was accepted
 	CodeTooLarge          Code = "request_too_large"      // body over its limit
 	CodeMediaType         Code = "unsupported_media_type" // not application/json
 	CodeBufferFull        Code = "buffer_full"            // no room; later there is

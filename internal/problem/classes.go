@@ -24,6 +24,7 @@ var classes = []class{
 	{payment.CodeNotFound, http.StatusNotFound, "Not found"},
 	{payment.CodeMethodNotAllowed, http.StatusMethodNotAllowed, "Method not allowed"},
 	{payment.CodeOrderConflict, http.StatusConflict, "The order number is taken by another request"},
+	{payment.CodeBatchRefused, http.StatusUnprocessableEntity, "No item of the batch was accepted"},
 	{payment.CodeTooLarge, http.StatusRequestEntityTooLarge, "The request is too large"},
 	{payment.CodeMediaType, http.StatusUnsupportedMediaType, "The media type is not supported"},
 	{payment.CodeBufferFull, http.StatusServiceUnavailable, "The buffer is full"},
