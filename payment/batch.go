@@ -34,6 +34,13 @@ type BatchItem struct {
 	Payment Payment
 }
 
+// BatchPage says which payments of a batch to list.
+type BatchPage struct {
+	From  int   // position of the first that may be listed
+	State State // only those in this state; "" for all
+	Limit int
+}
+
 // PutResult is the buffer's answer to one request of several: a receipt, or the
 // error that Put gives.
 type PutResult struct {
