@@ -132,6 +132,7 @@ func (c processorCollector) Collect(to chan<- prometheus.Metric) {
 	counter(claimsDesc, stats.Claimed, "claimed")
 	counter(claimsDesc, stats.Duplicates, "duplicate")
 	counter(claimsDesc, stats.Conflicts, "conflict")
+	counter(claimsDesc, stats.Batches, "batch")
 	counter(claimsDesc, stats.Buried, "dead_letter")
 	counter(payerCallsDesc, stats.Charges, "charge")
 	counter(payerCallsDesc, stats.Lookups, "lookup")
