@@ -52,6 +52,9 @@ type Config struct {
 	BodyTimeout time.Duration
 	// PutTimeout limits the wait for the buffer; 5 s if 0.
 	PutTimeout time.Duration
+	// CountItems, if not nil, is told how many items of a batch had a result:
+	// "accepted", "duplicate" or "refused".
+	CountItems func(result string, n int)
 	// Clock tells when a request was accepted; time.Now if nil.
 	Clock func() time.Time
 }
@@ -125,7 +128,7 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request, tenant payment.Te
 	if err := checkMediaType(r.Header); err != nil {
 		return payment.Request{}, err
 	}
-	body, err := readBody(w, r, h.cfg.BodyTimeout)
+	body, err := readBody(w, r, bodyBytesMax, h.cfg.BodyTimeout)
 	if err != nil {
 		return payment.Request{}, err
 	}
@@ -136,24 +139,30 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request, tenant payment.Te
 	return document.request(h.key, tenant, h.cfg.Clock())
 }
 
-// put waits for the buffer. Running out of time proves nothing about whether the
-// request is kept, so the client is told to send it again.
+// put waits for the buffer.
 func (h *Handler) put(ctx context.Context, request payment.Request) (payment.Receipt, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, h.cfg.PutTimeout, errPutSlow)
 	defer cancel()
 	receipt, err := h.putter.Put(ctx, request)
-	if err == nil {
-		return receipt, nil
+	if err != nil {
+		return payment.Receipt{}, putError(ctx, err)
 	}
+	return receipt, nil
+}
+
+// putError is the refusal that an error of the buffer's becomes. Running out of
+// time proves nothing about whether the request is kept, so the client is told to
+// send it again.
+func putError(ctx context.Context, err error) error {
 	if _, coded := errors.AsType[*payment.Error](err); !coded && ctx.Err() != nil {
-		return payment.Receipt{}, &payment.Error{
+		return &payment.Error{
 			Code:       payment.CodeBufferUnavailable,
 			Detail:     "it is not known whether the request was stored; send it again",
 			RetryAfter: pollAfter,
 			Cause:      errors.Join(context.Cause(ctx), err),
 		}
 	}
-	return payment.Receipt{}, fmt.Errorf("put: %w", err)
+	return fmt.Errorf("put: %w", err)
 }
 
 // refuse answers what the buffer refused. A conflict names the payment that is
