@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,7 +20,8 @@ var errAnswerTooLarge = fmt.Errorf("the answer has more than %d bytes", answerBy
 type call struct {
 	method string
 	path   string
-	body   []byte // JSON, nil if there is none
+	body   []byte // nil if there is none
+	kind   string // the media type of body; JSON if ""
 	etag   string // for If-None-Match, "" if not wanted
 }
 
@@ -74,7 +76,7 @@ func (c *Client) setHeader(header http.Header, what call) {
 	header.Set("User-Agent", "paybuf-client")
 	header.Set("Accept", "application/json, application/problem+json")
 	if what.body != nil {
-		header.Set("Content-Type", "application/json")
+		header.Set("Content-Type", cmp.Or(what.kind, "application/json"))
 	}
 	if what.etag != "" {
 		header.Set("If-None-Match", what.etag)
