@@ -59,6 +59,7 @@ func splitArray(body []byte) ([][]byte, error) {
 	switch kind := json.PeekKind(); kind {
 	case '{', '"', '0', 't', 'f', 'n':
 		return nil, noArray(body, kind)
+	default: // an array, or what is no JSON
 	}
 	items, err := elements(json, body)
 	if err == nil {
