@@ -2,7 +2,6 @@ package buffer
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 
@@ -16,36 +15,20 @@ type lateAnswer struct {
 	stored  ack
 }
 
-// putAhead accepts a request as soon as the journal has it. What the stream makes
-// of it is looked at afterwards; if nothing can be sent now, the audit publishes
-// it when its time has come.
-func (b *Buffer) putAhead(
-	ctx context.Context, shard *Shard, request payment.Request, m message,
-) (payment.Receipt, error) {
-	m.ahead = true
-	m.late = func(stored ack) { b.noteLate(lateAnswer{shard, request, stored}) }
-	_, err := b.store(ctx, shard, m)
-	if errors.Is(err, errNoPlace) {
-		err = b.keep(ctx, shard, m.receipt)
-	}
-	if err != nil {
-		return payment.Receipt{}, err
-	}
-	b.recent.add(request, request.Fingerprint())
-	return b.receipt(request, false), nil
-}
-
-// noteLate hands on what must be looked at. If too much of that waits it is left
-// alone: the first body is paid all the same, and the record of the other is lost.
-func (b *Buffer) noteLate(answer lateAnswer) {
-	if !answer.stored.Duplicate || answer.stored.resent {
-		return
-	}
-	select {
-	case b.late <- answer:
-	default:
-		b.cfg.Logger.Warn("too many repetitions to look at; a second body may not be on record",
-			slog.String("payment_id", string(answer.request.ID)))
+// lateAnswerTo takes the stream's word on a request that was accepted without it.
+// If too much of that waits to be looked at, it is left alone: the first body is
+// paid all the same, and the record of the other is lost.
+func (b *Buffer) lateAnswerTo(shard *Shard, request payment.Request) func(ack) {
+	return func(stored ack) {
+		if !stored.Duplicate || stored.resent {
+			return
+		}
+		select {
+		case b.late <- lateAnswer{shard, request, stored}:
+		default:
+			b.cfg.Logger.Warn("too many repetitions to look at; a second body may not be on record",
+				slog.String("payment_id", string(request.ID)))
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -211,12 +212,13 @@ func (a *auditor) rotate() error {
 // auditSegment publishes each receipt that has no row, and counts them.
 func (a *auditor) auditSegment(ctx context.Context, number uint64) (missing int, err error) {
 	keys := rebinding{auditor: a}
-	batch := make(map[payment.ID][]journal.Record, rowsIDsMax)
+	payments := make(map[payment.ID][]journal.Record, rowsIDsMax)
+	batches := map[payment.BatchID][]journal.Record{}
 	flush := func() error {
-		n, err := a.auditBatch(ctx, batch)
-		missing += n
-		clear(batch)
-		return err
+		n, err := auditGroup(ctx, a, rowsSubject, payments)
+		lists, batchErr := auditGroup(ctx, a, batchRowsSubject, batches)
+		missing += n + lists
+		return errors.Join(err, batchErr)
 	}
 	err = a.buffer.journal.Read(ctx, number, func(record journal.Record) error {
 		kept, void, err := parseRecord(record.Payload)
@@ -231,8 +233,12 @@ func (a *auditor) auditSegment(ctx context.Context, number uint64) (missing int,
 			return nil
 		}
 		record.Payload = append([]byte(nil), record.Payload...)
-		batch[kept.request.ID] = append(batch[kept.request.ID], record)
-		if len(batch) >= rowsIDsMax {
+		if kept.batch != "" {
+			batches[kept.batch] = append(batches[kept.batch], record)
+		} else {
+			payments[kept.request.ID] = append(payments[kept.request.ID], record)
+		}
+		if len(payments) >= rowsIDsMax || len(batches) >= batchListsMax {
 			return flush()
 		}
 		return nil
@@ -240,20 +246,21 @@ func (a *auditor) auditSegment(ctx context.Context, number uint64) (missing int,
 	return missing, errors.Join(err, flush(), keys.flush(ctx))
 }
 
-func (a *auditor) auditBatch(ctx context.Context, batch map[payment.ID][]journal.Record) (int, error) {
-	if len(batch) == 0 {
+// auditGroup asks about the receipts of some ids, publishes those without a row,
+// and empties the group.
+func auditGroup[T ~string](
+	ctx context.Context, a *auditor, subject string, group map[T][]journal.Record,
+) (int, error) {
+	if len(group) == 0 {
 		return 0, nil
 	}
-	ids := make([]payment.ID, 0, len(batch))
-	for id := range batch {
-		ids = append(ids, id)
-	}
-	missing, err := a.buffer.askRows(ctx, ids)
+	defer clear(group)
+	missing, err := askRows(ctx, a.buffer, subject, slices.Collect(maps.Keys(group)))
 	if err != nil {
 		return 0, err
 	}
 	for _, id := range missing {
-		for _, record := range batch[id] {
+		for _, record := range group[id] {
 			if err := a.publish(ctx, record); err != nil {
 				return len(missing), err
 			}
@@ -269,13 +276,10 @@ func (a *auditor) publish(ctx context.Context, record journal.Record) error {
 	if err != nil || void != nil || a.isVoid(kept.request) {
 		return nil
 	}
-	shard := a.buffer.shardOf(kept.request.ID)
 	ctx, cancel := context.WithTimeoutCause(ctx, a.buffer.cfg.PutTimeout, errPutTimeout)
 	defer cancel()
-	result, err := a.buffer.store(ctx, shard, message{
-		subject: shard.intakeSubject(kept.request.ID), id: string(kept.request.ID),
-		body: append([]byte(nil), kept.body...),
-	})
+	shard, m := a.buffer.messageOf(kept)
+	result, err := a.buffer.store(ctx, shard, m)
 	if err != nil {
 		return err
 	}
@@ -283,6 +287,19 @@ func (a *auditor) publish(ctx context.Context, record journal.Record) error {
 		a.count(func(c *AuditStats) { c.Repairs++ })
 	}
 	return nil
+}
+
+// messageOf is the message that a receipt was written beside. It shares no bytes
+// with the receipt.
+func (b *Buffer) messageOf(kept receipt) (*Shard, message) {
+	body := append([]byte(nil), kept.body...)
+	if kept.batch != "" {
+		shard := b.shardOf(payment.ID(kept.batch))
+		return shard, shard.batchMessage(kept.batch, body, nil)
+	}
+	id := kept.request.ID
+	shard := b.shardOf(id)
+	return shard, message{subject: shard.intakeSubject(id), id: string(id), body: body}
 }
 
 // frontier is the moment before which every receipt must have a row by now: all

@@ -68,6 +68,9 @@ func isIdle(err error) bool {
 }
 
 func delivery(msg jetstream.Msg) payment.Delivery {
+	if strings.HasPrefix(msg.Subject(), batchPrefix) {
+		return batchDelivery(msg)
+	}
 	d := payment.Delivery{
 		Conflict: strings.HasPrefix(msg.Subject(), conflictPrefix),
 		Subject:  msg.Subject(),
@@ -76,8 +79,20 @@ func delivery(msg jetstream.Msg) payment.Delivery {
 	}
 	if d.Request, d.Poison = decode(msg.Data()); d.Poison != nil {
 		// The subject still tells which payment it was to be.
-		last := msg.Subject()[strings.LastIndexByte(msg.Subject(), '.')+1:]
-		d.Request.ID, _ = payment.ParseID(last)
+		d.Request.ID, _ = payment.ParseID(lastToken(msg.Subject()))
 	}
 	return d
 }
+
+func batchDelivery(msg jetstream.Msg) payment.Delivery {
+	d := payment.Delivery{Subject: msg.Subject(), Raw: msg.Data(), Ack: msg.Ack}
+	batch, err := decodeBatch(msg.Data())
+	if err != nil {
+		d.Poison = err
+		batch.ID, _ = payment.ParseBatchID(lastToken(msg.Subject()))
+	}
+	d.Batch = &batch
+	return d
+}
+
+func lastToken(subject string) string { return subject[strings.LastIndexByte(subject, '.')+1:] }

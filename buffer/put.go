@@ -24,34 +24,81 @@ const retryAfterMin = time.Second
 
 // Put stores a request and returns once both this node's journal and the stream
 // have it, which happens side by side, or whichever of them Config.Durability
-// names. A request whose identity is known is not
-// stored again: the receipt then holds the first one, and if that had another
-// body the error is CodeOrderConflict and the difference is on record.
-// CodeBufferFull and CodeBufferUnavailable come with a time after which to send
-// the request again.
+// names. A request whose identity is known is not stored again: the receipt then
+// holds the first one, and if that had another body the error is
+// CodeOrderConflict and the difference is on record. CodeBufferFull and
+// CodeBufferUnavailable come with a time after which to send the request again.
 func (b *Buffer) Put(ctx context.Context, request payment.Request) (payment.Receipt, error) {
-	shard, fingerprint := b.shardOf(request.ID), request.Fingerprint()
-	if first, known := b.recent.find(request.ID); known {
-		if first.fingerprint != fingerprint {
-			return payment.Receipt{}, b.putConflict(ctx, shard, request)
-		}
-		request.AcceptedAt = first.acceptedAt()
-		return b.receipt(request, true), nil
+	p := b.putting(request)
+	if p.known {
+		return b.putKnown(ctx, p)
 	}
-	receipt, body := encodeReceipt(request)
-	m := message{subject: shard.intakeSubject(request.ID), id: string(request.ID), body: body, receipt: receipt}
+	err := b.begin(ctx, &p)
+	return b.finish(ctx, p, err)
+}
+
+// putting is a request that is being put.
+type putting struct {
+	request     payment.Request
+	shard       *Shard
+	fingerprint payment.Fingerprint
+	first       stored // if known
+	known       bool   // stored by this process a moment ago
+	record      []byte // for the journal; nil before it was begun
+	sent        *sending
+}
+
+func (b *Buffer) putting(request payment.Request) putting {
+	p := putting{request: request, shard: b.shardOf(request.ID), fingerprint: request.Fingerprint()}
+	p.first, p.known = b.recent.find(request.ID)
+	return p
+}
+
+// putKnown answers a request that repeats what this process has stored.
+func (b *Buffer) putKnown(ctx context.Context, p putting) (payment.Receipt, error) {
+	if p.first.fingerprint != p.fingerprint {
+		return payment.Receipt{}, b.putConflict(ctx, p.shard, p.request)
+	}
+	p.request.AcceptedAt = p.first.acceptedAt()
+	return b.receipt(p.request, true), nil
+}
+
+// begin lets a request go out without waiting for anything. The error is that of
+// publisher.send, or ctx has ended.
+func (b *Buffer) begin(ctx context.Context, p *putting) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	var body []byte
+	p.record, body = encodeReceipt(p.request)
+	m := message{subject: p.shard.intakeSubject(p.request.ID), id: string(p.request.ID), body: body, receipt: p.record}
 	if b.cfg.Durability == JournalOnly {
-		return b.putAhead(ctx, shard, request, m)
+		m.ahead, m.late = true, b.lateAnswerTo(p.shard, p.request)
 	}
-	stored, err := b.store(ctx, shard, m)
-	if err != nil {
+	var err error
+	p.sent, err = b.pub.send(m)
+	return err
+}
+
+// finish waits for what begin, which gave that error, has sent.
+func (b *Buffer) finish(ctx context.Context, p putting, err error) (payment.Receipt, error) {
+	var stored ack
+	switch {
+	case err == nil:
+		stored, err = b.await(ctx, p.shard, p.sent)
+	case errors.Is(err, errNoPlace) && b.cfg.Durability == JournalOnly:
+		err = b.keep(ctx, p.shard, p.record) // the audit publishes it when its time has come
+	default:
+		err = b.refusal(p.shard, err)
+	}
+	switch {
+	case err != nil:
 		return payment.Receipt{}, err
+	case stored.Duplicate:
+		return b.putRepeated(ctx, p.shard, p.request, stored)
 	}
-	if !stored.Duplicate {
-		b.recent.add(request, fingerprint)
-		return b.receipt(request, false), nil
-	}
-	return b.putRepeated(ctx, shard, request, stored)
+	b.recent.add(p.request, p.fingerprint)
+	return b.receipt(p.request, false), nil
 }
 
 func (b *Buffer) receipt(first payment.Request, duplicate bool) payment.Receipt {
@@ -129,6 +176,11 @@ func (b *Buffer) store(ctx context.Context, shard *Shard, m message) (ack, error
 	if err != nil {
 		return ack{}, b.refusal(shard, err)
 	}
+	return b.await(ctx, shard, sent)
+}
+
+// await waits for the end of a sending, or of ctx.
+func (b *Buffer) await(ctx context.Context, shard *Shard, sent *sending) (ack, error) {
 	select {
 	case <-sent.done:
 	case <-ctx.Done():

@@ -12,12 +12,14 @@ import (
 // The first byte of a journal record.
 const (
 	kindReceipt = 'R' // then the request as it went to the stream
+	kindBatch   = 'B' // then the list of a batch as it went to the stream
 	kindVoid    = 'V' // then id and fingerprint of a request that was answered 409
 )
 
-// receipt is a journal record, read back.
+// receipt is a journal record, read back: of a request, or of a batch's list.
 type receipt struct {
 	request payment.Request
+	batch   payment.BatchID // "" if it is of a request
 	body    []byte
 }
 
@@ -32,6 +34,10 @@ type voidKey struct {
 func encodeReceipt(request payment.Request) (record, body []byte) {
 	record = appendRequest(append(make([]byte, 0, requestBytesFirst), kindReceipt), request)
 	return record, record[1:]
+}
+
+func batchRecord(body []byte) []byte {
+	return append(append(make([]byte, 0, len(body)+1), kindBatch), body...)
 }
 
 func voidRecord(request payment.Request) []byte {
@@ -50,6 +56,9 @@ func parseRecord(payload []byte) (receipt, *voidKey, error) {
 	case kindReceipt:
 		request, err := decode(rest)
 		return receipt{request: request, body: rest}, nil, err
+	case kindBatch:
+		batch, err := decodeBatch(rest)
+		return receipt{batch: batch.ID, body: rest}, nil, err
 	case kindVoid:
 		var key voidKey
 		if n := copy(key.fingerprint[:], rest); n < len(key.fingerprint) {

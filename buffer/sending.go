@@ -14,8 +14,8 @@ type message struct {
 	receipt []byte // journal record to write meanwhile, nil if none
 	follows string // sequence that the subject's last message must have, "0" for none, "" for any
 
-	// ahead is for a sender that waits for the journal alone. The stream's answer,
-	// if it comes, goes to late, which must not wait for anything.
+	// ahead is for a sender that waits for the journal alone. If the stream's answer
+	// comes after that, it goes to late, which must not wait for anything.
 	ahead bool
 	late  func(ack)
 }
@@ -85,10 +85,10 @@ func (s *sending) hear(answer ack, now time.Time) bool {
 	case answer.err == nil:
 		answer.resent = s.resent
 		s.answered = true
-		if !s.told {
+		switch {
+		case !s.told:
 			s.result = answer
-		}
-		if s.late != nil {
+		case s.late != nil:
 			s.late(answer)
 		}
 		return s.end(nil)

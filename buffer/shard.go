@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -52,10 +53,14 @@ func openShard(ctx context.Context, js jetstream.JetStream, number int, cfg Conf
 
 // ensureStream creates the stream at an installation's first start. A stream
 // that differs is somebody's decision or somebody's mistake; either way a human
-// must look, so it is an error that shows the difference.
+// must look, so it is an error that shows the difference. Only the subjects that
+// an earlier version did not know are added.
 func (s *Shard) ensureStream(ctx context.Context) error {
 	want := s.streamConfig()
 	stream, err := openStream(ctx, s.js, want)
+	if err == nil {
+		stream, err = s.addSubjects(ctx, stream, want.Subjects)
+	}
 	if err != nil {
 		return err
 	}
@@ -73,6 +78,25 @@ func openStream(ctx context.Context, js jetstream.JetStream, want jetstream.Stre
 		return nil, fmt.Errorf("stream %s: %w", want.Name, err)
 	}
 	return stream, nil
+}
+
+// addSubjects lets a stream of an earlier version take what this one publishes
+// besides. It is the one difference that needs no human, since nothing can be lost
+// by it; a stream with a subject that we do not know is left to the drift.
+func (s *Shard) addSubjects(ctx context.Context, stream jetstream.Stream, want []string) (jetstream.Stream, error) {
+	have := stream.CachedInfo().Config
+	added := 0
+	for _, subject := range want {
+		if !slices.Contains(have.Subjects, subject) {
+			added++
+		}
+	}
+	if added == 0 || len(have.Subjects)+added != len(want) {
+		return stream, nil
+	}
+	s.log.Info("the stream takes further subjects now", slog.String("was", strings.Join(have.Subjects, " ")))
+	have.Subjects = want
+	return s.js.UpdateStream(ctx, have)
 }
 
 func (s *Shard) ensureConsumer(ctx context.Context) error {
@@ -137,7 +161,7 @@ func (s *Shard) streamConfig() jetstream.StreamConfig {
 	cfg := jetstream.StreamConfig{
 		Name:        s.name,
 		Description: "accepted payments that no processor has claimed yet",
-		Subjects:    []string{intakePrefix + s.number + ".*", conflictPrefix + s.number + ".*"},
+		Subjects:    []string{intakePrefix + s.number + ".*", conflictPrefix + s.number + ".*", batchPrefix + s.number + ".*"},
 		Retention:   jetstream.LimitsPolicy,
 		Discard:     jetstream.DiscardNew,
 		Storage:     jetstream.FileStorage,

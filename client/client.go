@@ -18,7 +18,7 @@ const (
 	// request.
 	AttemptTimeoutDefault = 30 * time.Second
 
-	answerBytesMax = 1 << 20 // one payment or problem is a few KiB
+	answerBytesMax = 16 << 20 // a page of a thousand payments, or a batch that is refused item by item
 	idleConnsMax   = 100
 )
 

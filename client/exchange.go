@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,7 +23,8 @@ var keyEscapes = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 type call struct {
 	method string
 	path   string
-	body   []byte // JSON, nil if there is none
+	body   []byte // nil if there is none
+	kind   string // the media type of body; JSON if ""
 	etag   string // for If-None-Match, "" if not wanted
 
 	idempotencyKey string // "" if there is none
@@ -79,7 +81,7 @@ func (c *Client) setHeader(header http.Header, what call) {
 	header.Set("User-Agent", "paybuf-client")
 	header.Set("Accept", "application/json, application/problem+json")
 	if what.body != nil {
-		header.Set("Content-Type", "application/json")
+		header.Set("Content-Type", cmp.Or(what.kind, "application/json"))
 	}
 	if what.idempotencyKey != "" {
 		header.Set("Idempotency-Key", `"`+keyEscapes.Replace(what.idempotencyKey)+`"`)

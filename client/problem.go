@@ -28,6 +28,9 @@ type Problem struct {
 	PaymentURL string     `json:"payment_url"`
 	// RequestID finds the exchange in the API's log.
 	RequestID string `json:"request_id"`
+	// Items are the results of a batch of which nothing was accepted, or of which
+	// that is not known.
+	Items []BatchItem `json:"items"`
 
 	RetryAfter time.Duration `json:"-"` // 0 if not told
 }

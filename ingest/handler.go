@@ -55,6 +55,11 @@ type Config struct {
 	OutcomeTimeout time.Duration
 	// BodyTimeout limits the arrival of a body; 10 s if 0.
 	BodyTimeout time.Duration
+	// BatchTimeout limits the wait of a batch for the buffer; 15 s if 0.
+	BatchTimeout time.Duration
+	// CountItems, if not nil, is told how many items of a batch had a result:
+	// "accepted", "duplicate" or "refused".
+	CountItems func(result string, n int)
 	// Clock tells when a request was accepted; time.Now if nil.
 	Clock func() time.Time
 }
@@ -65,6 +70,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.BodyTimeout == 0 {
 		c.BodyTimeout = 10 * time.Second
+	}
+	if c.BatchTimeout == 0 {
+		c.BatchTimeout = 15 * time.Second
 	}
 	if c.Clock == nil {
 		c.Clock = time.Now
@@ -123,7 +131,7 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request, tenant payment.Te
 	if err := checkMediaType(r.Header); err != nil {
 		return payment.Request{}, err
 	}
-	body, err := readBody(w, r, h.cfg.BodyTimeout)
+	body, err := readBody(w, r, bodyBytesMax, h.cfg.BodyTimeout)
 	if err != nil {
 		return payment.Request{}, err
 	}
@@ -135,22 +143,28 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request, tenant payment.Te
 	return document.request(h.key, tenant, h.cfg.Clock())
 }
 
-// put waits for the buffer. A wait that was cut short proves nothing about whether
-// the request is kept, so the client is told to send it again.
+// put waits for the buffer.
 func (h *Handler) put(ctx context.Context, request payment.Request) (payment.Receipt, error) {
 	receipt, err := h.putter.Put(ctx, request)
-	if err == nil {
-		return receipt, nil
+	if err != nil {
+		return payment.Receipt{}, putError(ctx, err)
 	}
+	return receipt, nil
+}
+
+// putError is the refusal that an error of the buffer's becomes. Running out of
+// time proves nothing about whether the request is kept, so the client is told to
+// send it again.
+func putError(ctx context.Context, err error) error {
 	if _, coded := errors.AsType[*payment.Error](err); !coded && ctx.Err() != nil {
-		return payment.Receipt{}, &payment.Error{
+		return &payment.Error{
 			Code:       payment.CodeBufferUnavailable,
 			Detail:     "it is not known whether the request was stored; send it again",
 			RetryAfter: pollAfter,
 			Cause:      errors.Join(context.Cause(ctx), err),
 		}
 	}
-	return payment.Receipt{}, fmt.Errorf("put: %w", err)
+	return fmt.Errorf("put: %w", err)
 }
 
 // refuse answers what the buffer refused. A conflict names the payment that is

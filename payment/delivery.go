@@ -18,6 +18,9 @@ type Delivery struct {
 	Request Request
 	// Conflict marks a request that was answered 409: it is recorded, never paid.
 	Conflict bool
+	// Batch is the list of a batch, if the message is one; then there is no
+	// Request. Of a list that could not be read there is at most the id.
+	Batch *Batch
 	// Poison is why the message could not be read, nil if it could. Of the request
 	// there is then at most the id.
 	Poison  error
@@ -28,7 +31,8 @@ type Delivery struct {
 
 // DeadLetter is a message that nobody can read, kept whole for a human.
 type DeadLetter struct {
-	PaymentID ID // as far as it can be told, "" if not
+	PaymentID ID      // as far as it can be told, "" if not
+	BatchID   BatchID // the same, if it was to be the list of a batch
 	Subject   string
 	Raw       []byte
 	Reason    string

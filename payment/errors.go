@@ -24,6 +24,7 @@ const (
 	CodeKeyInvalid        Code = "idempotency_key_invalid" // not the form of a key
 	CodeKeyInUse          Code = "idempotency_key_in_use"  // its first request is under way
 	CodeKeyReused         Code = "idempotency_key_reused"  // it belongs to another request
+	CodeBatchRefused      Code = "batch_refused"           // no item of a batch was accepted
 	CodeTooLarge          Code = "request_too_large"       // body over its limit
 	CodeMediaType         Code = "unsupported_media_type"  // not application/json
 	CodeBufferFull        Code = "buffer_full"             // no room; later there is

@@ -93,11 +93,16 @@ func ParseID(text string) (ID, error) {
 	if !prefixed {
 		return "", errors.New("a payment id begins with " + idPrefix)
 	}
-	decoded, err := idEncoding.DecodeString(encoded)
-	if err != nil || len(decoded) != idBytes || idEncoding.EncodeToString(decoded) != encoded {
+	if !encodesID(encoded) {
 		return "", errors.New("not a payment id")
 	}
 	return ID(text), nil
+}
+
+// encodesID tells whether a text is what idEncoding makes of an id's bytes.
+func encodesID(text string) bool {
+	decoded, err := idEncoding.DecodeString(text)
+	return err == nil && len(decoded) == idBytes && idEncoding.EncodeToString(decoded) == text
 }
 
 // ParseTenantID checks the form of a tenant's id.

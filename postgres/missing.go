@@ -18,6 +18,11 @@ const missingSQL = `
 // Missing gives those of ids that the ledger has never heard of: neither as a
 // payment nor as a dead letter.
 func (db *DB) Missing(ctx context.Context, ids []payment.ID) ([]payment.ID, error) {
+	return missingOf(ctx, db, missingSQL, ids)
+}
+
+// missingOf asks one of the questions what is missing.
+func missingOf[T ~string](ctx context.Context, db *DB, question string, ids []T) ([]T, error) {
 	if n := len(ids); n > BatchMax {
 		return nil, refused("missing: %d ids, at most %d are allowed", n, BatchMax)
 	}
@@ -25,13 +30,13 @@ func (db *DB) Missing(ctx context.Context, ids []payment.ID) ([]payment.ID, erro
 	for i, id := range ids {
 		asked[i] = storable(string(id), payerTextBytesMax)
 	}
-	var missing []payment.ID
-	err := db.call(ctx, "look for missing payments", func(ctx context.Context, q querier) error {
-		rows, err := q.Query(ctx, missingSQL, asked)
+	var missing []T
+	err := db.call(ctx, "look for what is missing", func(ctx context.Context, q querier) error {
+		rows, err := q.Query(ctx, question, asked)
 		if err != nil {
 			return err
 		}
-		missing, err = pgx.CollectRows(rows, pgx.RowTo[payment.ID])
+		missing, err = pgx.CollectRows(rows, pgx.RowTo[T])
 		return err
 	})
 	return missing, err

@@ -67,11 +67,14 @@ type memoryLedger struct {
 	invalid   map[string]bool // order numbers that can never be stored
 	lost      bool            // claims commit, but their answer is lost
 	histories map[payment.ID][]payment.State
+	batches   map[payment.BatchID]payment.Batch
+	noBatch   payment.BatchID // can never be stored
 }
 
 func newMemoryLedger() *memoryLedger {
 	return &memoryLedger{
-		rows: map[payment.ID]*payment.Work{}, invalid: map[string]bool{}, histories: map[payment.ID][]payment.State{},
+		batches: map[payment.BatchID]payment.Batch{},
+		rows:    map[payment.ID]*payment.Work{}, invalid: map[string]bool{}, histories: map[payment.ID][]payment.State{},
 	}
 }
 
@@ -163,6 +166,23 @@ func (l *memoryLedger) Settle(_ context.Context, outcomes []payment.Outcome) (in
 		l.histories[o.ID] = append(l.histories[o.ID], o.To)
 	}
 	return settled, nil
+}
+
+func (l *memoryLedger) KeepBatches(_ context.Context, batches []payment.Batch) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.fail != nil {
+		return l.fail
+	}
+	for _, batch := range batches {
+		if batch.ID == l.noBatch {
+			return &payment.Error{Code: payment.CodeInvalid, Detail: "cannot be stored"}
+		}
+	}
+	for _, batch := range batches {
+		l.batches[batch.ID] = batch
+	}
+	return nil
 }
 
 func (l *memoryLedger) Bury(_ context.Context, letters []payment.DeadLetter) error {

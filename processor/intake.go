@@ -31,8 +31,10 @@ func (p *Processor) intakeLoop(ctx, calls context.Context, source Source) {
 			continue
 		}
 		failures = 0
+		deliveries, lists := withoutBatches(deliveries)
 		started := p.claim(ctx, calls, deliveries)
 		p.fresh.release(taken - started)
+		p.keepBatches(ctx, lists)
 	}
 }
 
@@ -128,6 +130,9 @@ func (p *Processor) bury(ctx context.Context, poison []payment.Delivery) bool {
 	for i, d := range poison {
 		letters[i] = payment.DeadLetter{
 			PaymentID: d.Request.ID, Subject: d.Subject, Raw: d.Raw, Reason: d.Poison.Error(),
+		}
+		if d.Batch != nil {
+			letters[i].BatchID = d.Batch.ID
 		}
 		p.log.Error("dead letter", slog.String("subject", d.Subject), slog.Any("error", d.Poison))
 	}

@@ -11,6 +11,7 @@ type Stats struct {
 	Claimed      int64 // payments that became ours
 	Duplicates   int64 // repetitions that the ledger or the batch knew
 	Conflicts    int64 // other bodies, put on record
+	Batches      int64 // lists of batches that were kept, redeliveries included
 	Buried       int64 // dead letters
 	Charges      int64 // calls that may charge
 	Lookups      int64 // questions
@@ -25,6 +26,7 @@ type Stats struct {
 
 type counters struct {
 	claimed, duplicates, conflicts, buried     atomic.Int64
+	batches                                    atomic.Int64
 	charges, lookups, mismatches, ledgerErrors atomic.Int64
 	lateWrites, inFlight                       atomic.Int64
 	outcomes                                   [9]atomic.Int64 // by position in payment.States
@@ -48,6 +50,7 @@ func (p *Processor) Stats() Stats {
 		Claimed:      c.claimed.Load(),
 		Duplicates:   c.duplicates.Load(),
 		Conflicts:    c.conflicts.Load(),
+		Batches:      c.batches.Load(),
 		Buried:       c.buried.Load(),
 		Charges:      c.charges.Load(),
 		Lookups:      c.lookups.Load(),

@@ -46,6 +46,7 @@ func addSubmitFlags(flags *pflag.FlagSet, opts *submit.Options) {
 	flags.StringVar(&opts.Key, "key", "", "API key; better in PAYBUF_KEY, since others can see flags")
 	flags.StringVar((*string)(&opts.Format), "format", "", "csv or ndjson (default: by the file's name)")
 	flags.IntVar(&opts.Concurrency, "concurrency", submit.ConcurrencyDefault, "connections")
+	flags.IntVar(&opts.Batch, "batch", 0, "rows that go as one request, up to 1000 (0: each alone)")
 	flags.IntVar(&opts.Repeat, "repeat", 1, "how often the whole file is sent")
 	flags.DurationVar(&opts.GiveUpAfter, "give-up-after", submit.GiveUpAfterDefault, "without any answer, a row is lost")
 	flags.BoolVar(&opts.Wait, "wait", false, "wait for the end of every payment")

@@ -171,6 +171,9 @@ func (a *App) startProcessor(context.Context) error {
 	if err := a.buffer.AnswerRows(a.db.Missing); err != nil {
 		return err
 	}
+	if err := a.buffer.AnswerBatches(a.db.MissingBatches); err != nil {
+		return err
+	}
 	running, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { a.processor.Run(running) })

@@ -15,6 +15,7 @@ import (
 var (
 	_ ingest.Putter        = (*buffer.Buffer)(nil)
 	_ ingest.Reserver      = (*buffer.Buffer)(nil)
+	_ ingest.BatchPutter   = (*buffer.Buffer)(nil)
 	_ ingest.Authenticator = (*access.Guard)(nil)
 	_ ingest.Outcomes      = (*postgres.DB)(nil)
 	_ access.Keyring       = (*buffer.Directory)(nil)
@@ -24,5 +25,7 @@ var (
 	_ processor.Payer      = (*simulator.Engine)(nil)
 	_ status.Reader        = (*postgres.DB)(nil)
 	_ status.Backlog       = (*buffer.Buffer)(nil)
+	_ status.BatchReader   = (*postgres.DB)(nil)
+	_ status.BatchBacklog  = (*buffer.Buffer)(nil)
 	_ status.Authenticator = (*access.Guard)(nil)
 )

@@ -10,8 +10,9 @@ import (
 // metrics is what the process tells Prometheus. docs/operating.md says what each
 // means and what to do.
 type metrics struct {
-	registry *prometheus.Registry
-	requests *prometheus.HistogramVec
+	registry   *prometheus.Registry
+	requests   *prometheus.HistogramVec
+	batchItems *prometheus.CounterVec
 }
 
 func newMetrics(a *App) *metrics {
@@ -22,11 +23,16 @@ func newMetrics(a *App) *metrics {
 			Help:    "Duration of requests by clients.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"route", "method", "status"}),
+		batchItems: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "paybuf_batch_items_total",
+			Help: "Items of batches, by what they were answered.",
+		}, []string{"result"}),
 	}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		m.requests,
+		m.batchItems,
 		bufferCollector{a},
 		keyCollector{a},
 	)
@@ -37,6 +43,11 @@ func newMetrics(a *App) *metrics {
 		m.registry.MustRegister(auditCollector{a})
 	}
 	return m
+}
+
+// countItems is for ingest, which tells the results.
+func (m *metrics) countItems(result string, n int) {
+	m.batchItems.WithLabelValues(result).Add(float64(n))
 }
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -158,6 +169,7 @@ func (c processorCollector) Collect(to chan<- prometheus.Metric) {
 	counter(claimsDesc, stats.Claimed, "claimed")
 	counter(claimsDesc, stats.Duplicates, "duplicate")
 	counter(claimsDesc, stats.Conflicts, "conflict")
+	counter(claimsDesc, stats.Batches, "batch")
 	counter(claimsDesc, stats.Buried, "dead_letter")
 	counter(payerCallsDesc, stats.Charges, "charge")
 	counter(payerCallsDesc, stats.Lookups, "lookup")

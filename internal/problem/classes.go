@@ -27,6 +27,7 @@ var classes = []class{
 	{payment.CodeKeyInvalid, http.StatusBadRequest, "The Idempotency-Key cannot be used"},
 	{payment.CodeKeyInUse, http.StatusConflict, "A request with this Idempotency-Key is under way"},
 	{payment.CodeKeyReused, http.StatusUnprocessableEntity, "The Idempotency-Key belongs to another request"},
+	{payment.CodeBatchRefused, http.StatusUnprocessableEntity, "No item of the batch was accepted"},
 	{payment.CodeTooLarge, http.StatusRequestEntityTooLarge, "The request is too large"},
 	{payment.CodeMediaType, http.StatusUnsupportedMediaType, "The media type is not supported"},
 	{payment.CodeBufferFull, http.StatusServiceUnavailable, "The buffer is full"},

@@ -35,8 +35,8 @@ const (
 	retryAfterMin  = time.Second
 )
 
-// document is the wire form. Its members are part of the API.
-type document struct {
+// Document is the wire form. Its members are part of the API.
+type Document struct {
 	Type       string       `json:"type"`
 	Title      string       `json:"title"`
 	Status     int          `json:"status"`
@@ -46,6 +46,7 @@ type document struct {
 	PaymentID  payment.ID   `json:"payment_id,omitempty"`
 	PaymentURL string       `json:"payment_url,omitempty"`
 	RequestID  string       `json:"request_id,omitempty"`
+	Items      any          `json:"items,omitempty"` // an extension member, of batches
 }
 
 type fieldError struct {
@@ -56,19 +57,33 @@ type fieldError struct {
 // Write answers with the problem that err is, and gives the status it sent. An
 // error without a code is internal. The error itself goes to the Observer.
 func Write(w http.ResponseWriter, r *http.Request, err error) (status int) {
-	return write(w, r, err, "")
+	return write(w, r, err, Document{})
 }
 
 // WriteAbout is Write for a refusal that is about an existing payment, whose
 // absolute or relative URL the client is told.
 func WriteAbout(w http.ResponseWriter, r *http.Request, err error, paymentURL string) (status int) {
-	return write(w, r, err, paymentURL)
+	return write(w, r, err, Document{PaymentURL: paymentURL})
 }
 
-func write(w http.ResponseWriter, r *http.Request, err error, paymentURL string) int {
-	Observe(w, err)
+// WriteItems is Write for a refusal of several things at once, with what came of
+// each as the member items.
+func WriteItems(w http.ResponseWriter, r *http.Request, err error, items any) (status int) {
+	return write(w, r, err, Document{Items: items})
+}
+
+// Of gives the document of an error, to be shown inside another answer. If it is
+// about an existing payment, that payment's URL is given.
+func Of(err error, paymentURL string) Document {
 	doc := describe(err)
 	doc.PaymentURL = paymentURL
+	return doc
+}
+
+func write(w http.ResponseWriter, r *http.Request, err error, more Document) int {
+	Observe(w, err)
+	doc := describe(err)
+	doc.PaymentURL, doc.Items = more.PaymentURL, more.Items
 	doc.RequestID = w.Header().Get(RequestIDHeader)
 	setHeaders(w.Header(), err, doc.Status)
 	w.WriteHeader(doc.Status)
@@ -84,13 +99,13 @@ func write(w http.ResponseWriter, r *http.Request, err error, paymentURL string)
 }
 
 // describe is the part of the document that the error alone decides.
-func describe(err error) document {
+func describe(err error) Document {
 	code, detail := payment.CodeOf(err)
 	class := classOf(code)
 	if class.status == http.StatusInternalServerError {
 		detail = internalDetail
 	}
-	doc := document{
+	doc := Document{
 		Type:   typePrefix + string(class.code),
 		Title:  class.title,
 		Status: class.status,

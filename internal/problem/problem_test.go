@@ -72,6 +72,7 @@ func TestWrite_eachCodeHasItsStatus(t *testing.T) {
 		payment.CodeKeyInvalid:        400,
 		payment.CodeKeyInUse:          409,
 		payment.CodeKeyReused:         422,
+		payment.CodeBatchRefused:      422,
 		payment.CodeTooLarge:          413,
 		payment.CodeMediaType:         415,
 		payment.CodeBufferFull:        503,
@@ -255,5 +256,22 @@ func TestWrite_anAnswerToHeadHasNoBody(t *testing.T) {
 	problem.Write(recorder, httptest.NewRequestWithContext(t.Context(), http.MethodHead, "/", nil), &payment.Error{Code: payment.CodeNotFound})
 	if recorder.Code != 404 || recorder.Body.Len() != 0 {
 		t.Errorf("got %d with %d bytes", recorder.Code, recorder.Body.Len())
+	}
+}
+
+func TestWriteItems_showsTheItemsBesideTheProblem(t *testing.T) {
+	conflict := &payment.Error{Code: payment.CodeOrderConflict, Detail: "taken", PaymentID: "pay_1"}
+	recorder := httptest.NewRecorder()
+	request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/payments/batch", nil)
+	status := problem.WriteItems(recorder, request, &payment.Error{Code: payment.CodeBatchRefused, Detail: "none"},
+		[]problem.Document{problem.Of(conflict, "http://host/pay_1"), problem.Of(errors.New("secret"), "")})
+	want := `{"type":"urn:paybuf:problem:batch_refused","title":"No item of the batch was accepted","status":422,` +
+		`"detail":"none","code":"batch_refused","items":[` +
+		`{"type":"urn:paybuf:problem:order_conflict","title":"The order number is taken by another request","status":409,` +
+		`"detail":"taken","code":"order_conflict","payment_id":"pay_1","payment_url":"http://host/pay_1"},` +
+		`{"type":"urn:paybuf:problem:internal_error","title":"Internal error","status":500,` +
+		`"detail":"an error on our side","code":"internal_error"}]}`
+	if got := recorder.Body.String(); status != http.StatusUnprocessableEntity || got != want {
+		t.Errorf("\ngot  %d %s\nwant 422 %s", status, got, want)
 	}
 }

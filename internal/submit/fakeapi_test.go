@@ -60,6 +60,10 @@ func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if f.orders == nil {
 		f.orders, f.byID = map[string]*fakeOrder{}, map[payment.ID]*fakeOrder{}
 	}
+	if r.URL.Path == "/v1/payments/batch" {
+		f.acceptBatch(w, r)
+		return
+	}
 	if r.Method == http.MethodPost {
 		f.accept(w, r)
 		return

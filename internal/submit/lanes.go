@@ -30,6 +30,7 @@ var (
 type sender struct {
 	api         *client.Client
 	concurrency int
+	batch       int // requests to send at once; 0 and 1 mean one by one
 	tally       *tally
 	patience    *patience
 	meter       *meter
@@ -43,12 +44,8 @@ func (s *sender) pass(ctx context.Context, rows requests) error {
 	lanes := make([]chan request, s.concurrency)
 	var open sync.WaitGroup
 	for i := range lanes {
-		lanes[i] = make(chan request, laneDepth)
-		open.Go(func() {
-			for next := range lanes[i] {
-				s.send(ctx, next)
-			}
-		})
+		lanes[i] = make(chan request, max(laneDepth, s.batch))
+		open.Go(func() { s.serve(ctx, lanes[i]) })
 	}
 	err := s.deal(ctx, rows, lanes)
 	for _, lane := range lanes {
@@ -60,7 +57,7 @@ func (s *sender) pass(ctx context.Context, rows requests) error {
 
 // deal reads the input and gives each request to its lane.
 func (s *sender) deal(ctx context.Context, rows requests, lanes []chan request) error {
-	for ctx.Err() == nil && s.stopped.Load() == nil {
+	for !s.halted(ctx) {
 		next, err := rows.next()
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -90,7 +87,7 @@ func laneOf(orderNumber string, lanes int) int {
 // send gets the answer to one request. What waits in a lane when the run is
 // stopped was never sent and is not counted.
 func (s *sender) send(ctx context.Context, next request) {
-	if ctx.Err() != nil || s.stopped.Load() != nil {
+	if s.halted(ctx) {
 		return
 	}
 	began := time.Now()
@@ -139,6 +136,9 @@ func refusesAll(status int) bool {
 	}
 	return false
 }
+
+// halted tells that nothing more is to be sent.
+func (s *sender) halted(ctx context.Context) bool { return ctx.Err() != nil || s.stopped.Load() != nil }
 
 // stop leaves the rest of the input alone; the first reason is kept.
 func (s *sender) stop(reason error) { s.stopped.CompareAndSwap(nil, &reason) }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/paybuf/paybuf/client"
+	"github.com/paybuf/paybuf/payment"
 )
 
 // Defaults of Options.
@@ -54,6 +55,7 @@ type Options struct {
 	Key string // API key; none by default
 
 	Concurrency int // connections; ConcurrencyDefault, at most 1,024
+	Batch       int // requests that go as one batch, at most; 0 sends each alone
 	Repeat      int // how often the whole file is sent; 1
 	// GiveUpAfter is how long a request is repeated while no request at all is
 	// answered; GiveUpAfterDefault. It is also the longest Retry-After that is
@@ -136,6 +138,8 @@ func (o Options) check() error {
 		return fmt.Errorf("format %q: must be csv or ndjson", o.Format)
 	case o.Concurrency < 1 || o.Concurrency > concurrencyMax:
 		return fmt.Errorf("concurrency %d: must be 1 to %d", o.Concurrency, concurrencyMax)
+	case o.Batch < 0 || o.Batch > payment.BatchItemsMax:
+		return fmt.Errorf("batch %d: must be 0 to %d", o.Batch, payment.BatchItemsMax)
 	case o.Repeat < 1 || o.Repeat > repeatMax:
 		return fmt.Errorf("repeat %d: must be 1 to %d", o.Repeat, repeatMax)
 	case o.Repeat > 1 && o.File == "-":

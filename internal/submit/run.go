@@ -89,7 +89,7 @@ func (r *run) send(ctx context.Context, tally *tally) (stopped, err error) {
 			return true
 		},
 	})
-	s := &sender{api: api, concurrency: r.opts.Concurrency, tally: tally, patience: patience, meter: sending}
+	s := &sender{api: api, concurrency: r.opts.Concurrency, batch: r.opts.Batch, tally: tally, patience: patience, meter: sending}
 	r.display.begin(sending)
 	defer r.display.end()
 	for pass := 1; pass <= r.opts.Repeat && ctx.Err() == nil && s.reason() == nil; pass++ {

@@ -328,6 +328,8 @@ func TestRun_findsWhatCannotWorkBeforeItSends(t *testing.T) {
 		"no such file":                        func(o *Options) { o.File = missing },
 		"is a directory":                      func(o *Options) { o.File, o.Format = filepath.Dir(missing), CSV },
 		"must begin with http":                func(o *Options) { o.URL = "localhost:8080" },
+		"batch 1001: must be 0 to 1000":       func(o *Options) { o.Batch = 1001 },
+		"batch -1: must be 0 to 1000":         func(o *Options) { o.Batch = -1 },
 		"concurrency -1: must be 1 to 1024":   func(o *Options) { o.Concurrency = -1 },
 		"concurrency 1025":                    func(o *Options) { o.Concurrency = 1025 },
 		"repeat -1":                           func(o *Options) { o.Repeat = -1 },

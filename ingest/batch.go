@@ -1,0 +1,191 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/paybuf/paybuf/internal/object"
+	"github.com/paybuf/paybuf/internal/problem"
+	"github.com/paybuf/paybuf/payment"
+)
+
+// BatchPutter keeps many requests for good, and the list of those it kept.
+type BatchPutter interface {
+	// PutAll answers each request in order, as Putter does. Of requests with one id
+	// the first counts.
+	PutAll(ctx context.Context, requests []payment.Request) []payment.PutResult
+	// PutBatch keeps a list; its errors are those of Putter, without the conflict.
+	PutBatch(ctx context.Context, batch payment.Batch) error
+}
+
+// BatchHandler answers POST /v1/payments/batch.
+type BatchHandler struct {
+	putter BatchPutter
+	auth   Authenticator
+	key    payment.IDKey
+	cfg    Config
+	places chan struct{} // one per batch that is being taken in
+}
+
+const (
+	// batchesAtOnceMax bounds the memory that batches take, each several times its
+	// body.
+	batchesAtOnceMax = 16
+	// enterShare of BatchTimeout passes before a batch without a place is refused.
+	enterShare = 3
+)
+
+var (
+	errNoPlace   = errors.New("too many batches at once")
+	errBatchSlow = errors.New("the buffer did not take the batch in time")
+)
+
+// NewBatch makes a handler that derives ids with key. Of cfg it does not use
+// Outcomes: a batch shows what became of its payments by itself.
+func NewBatch(putter BatchPutter, auth Authenticator, key payment.IDKey, cfg Config) *BatchHandler {
+	return &BatchHandler{
+		putter: putter, auth: auth, key: key, cfg: cfg.withDefaults(),
+		places: make(chan struct{}, batchesAtOnceMax),
+	}
+}
+
+// Routes adds the handler's routes.
+func (h *BatchHandler) Routes(r chi.Router) {
+	r.Post(object.BatchCollectionPath, h.create)
+}
+
+// batchItem is one item on its way: at last it has a receipt or an error.
+type batchItem struct {
+	request payment.Request
+	receipt payment.Receipt
+	err     error
+}
+
+func (h *BatchHandler) create(w http.ResponseWriter, r *http.Request) {
+	tenant, err := h.auth.Authenticate(r)
+	if err != nil {
+		problem.Write(w, r, err)
+		return
+	}
+	if err := h.enter(r.Context()); err != nil {
+		problem.Write(w, r, err)
+		return
+	}
+	defer func() { <-h.places }()
+	items, err := h.read(w, r, tenant)
+	if err != nil {
+		problem.Write(w, r, err)
+		return
+	}
+	ctx, cancel := context.WithTimeoutCause(r.Context(), h.cfg.BatchTimeout, errBatchSlow)
+	defer cancel()
+	h.put(ctx, items)
+	answer := h.answerOf(items, object.Base(h.cfg.PublicURL, r))
+	batch, err := h.keep(ctx, tenant, items)
+	if err != nil {
+		problem.WriteItems(w, r, err, answer.Items)
+		return
+	}
+	h.accept(w, r, batch, items, answer)
+}
+
+// enter waits a bounded while for a place.
+func (h *BatchHandler) enter(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, h.cfg.BatchTimeout/enterShare, errNoPlace)
+	defer cancel()
+	select {
+	case h.places <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return &payment.Error{
+			Code:       payment.CodeBufferFull,
+			Detail:     "too many batches are being taken in; nothing of this one is stored: send it again later",
+			RetryAfter: pollAfter,
+			Cause:      context.Cause(ctx),
+		}
+	}
+}
+
+// read makes requests of the body, each as if it had come alone. The error is
+// about the batch as a whole.
+func (h *BatchHandler) read(w http.ResponseWriter, r *http.Request, tenant payment.TenantID) ([]batchItem, error) {
+	mediaType, err := mediaTypeOf(r.Header, ndjsonType, jsonType)
+	if err != nil {
+		return nil, err
+	}
+	body, err := readBody(w, r, batchBytesMax, h.cfg.BodyTimeout)
+	if err != nil {
+		return nil, err
+	}
+	texts, err := split(body.Bytes(), mediaType)
+	if err != nil {
+		return nil, err
+	}
+	items := make([]batchItem, len(texts))
+	at := h.cfg.Clock()
+	for i, text := range texts {
+		items[i].request, items[i].err = h.readItem(text, tenant, at)
+	}
+	return items, nil
+}
+
+func (h *BatchHandler) readItem(text []byte, tenant payment.TenantID, at time.Time) (payment.Request, error) {
+	if len(text) > bodyBytesMax {
+		return payment.Request{}, tooLarge(bodyBytesMax)
+	}
+	document, err := decode(bytes.NewBuffer(text[:len(text):len(text)]))
+	if err != nil {
+		return payment.Request{}, err
+	}
+	return document.request(h.key, tenant, at)
+}
+
+// put hands those items to the buffer that can be read.
+func (h *BatchHandler) put(ctx context.Context, items []batchItem) {
+	var requests []payment.Request
+	var positions []int
+	for i, item := range items {
+		if item.err == nil {
+			requests = append(requests, item.request)
+			positions = append(positions, i)
+		}
+	}
+	if len(requests) == 0 {
+		return
+	}
+	for n, result := range h.putter.PutAll(ctx, requests) {
+		item := &items[positions[n]]
+		item.receipt = result.Receipt
+		if result.Err != nil {
+			item.err = putError(ctx, result.Err)
+		}
+	}
+}
+
+// keep makes the batch of the items that were accepted and hands its list to the
+// buffer. Without it there is no 202: the client would ask for a batch that nobody
+// knows.
+func (h *BatchHandler) keep(ctx context.Context, tenant payment.TenantID, items []batchItem) (payment.Batch, error) {
+	var accepted []payment.Request
+	for _, item := range items {
+		if item.err == nil {
+			accepted = append(accepted, item.request)
+		}
+	}
+	if len(accepted) == 0 {
+		return payment.Batch{}, refusalOf(items)
+	}
+	batch, err := payment.NewBatch(h.key, tenant, accepted, h.cfg.Clock())
+	if err != nil {
+		return payment.Batch{}, err
+	}
+	if err := h.putter.PutBatch(ctx, batch); err != nil {
+		return payment.Batch{}, putError(ctx, err)
+	}
+	return batch, nil
+}
