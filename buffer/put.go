@@ -52,7 +52,7 @@ func (b *Buffer) Put(ctx context.Context, request payment.Request) (payment.Rece
 		request.AcceptedAt = first.acceptedAt
 		return b.receipt(request, true), nil
 	}
-	stored, err := b.store(ctx, shard, message{
+	stored, err := b.storeFor(ctx, request.Tenant, shard, message{
 		subject: shard.intakeSubject(request.ID), id: string(request.ID), body: body, receipt: receiptRecord(body),
 	})
 	if err != nil {
@@ -101,7 +101,7 @@ func (b *Buffer) putRepeated(
 func (b *Buffer) putForgotten(
 	ctx context.Context, shard *Shard, request payment.Request, body []byte,
 ) (payment.Receipt, error) {
-	_, err := b.store(ctx, shard, message{
+	_, err := b.storeFor(ctx, request.Tenant, shard, message{
 		subject: shard.intakeSubject(request.ID), id: string(request.ID) + "." + nuid.Next(), body: body,
 	})
 	if err != nil {
@@ -114,7 +114,7 @@ func (b *Buffer) putForgotten(
 // that no processor can take it for a payment even if the first is lost.
 func (b *Buffer) putConflict(ctx context.Context, shard *Shard, request payment.Request, body []byte) error {
 	fingerprint := request.Fingerprint()
-	_, err := b.store(ctx, shard, message{
+	_, err := b.storeFor(ctx, request.Tenant, shard, message{
 		subject: conflictPrefix + shard.number + "." + string(request.ID),
 		id:      string(request.ID) + "." + hex.EncodeToString(fingerprint[:]),
 		body:    body,
@@ -150,7 +150,7 @@ func (b *Buffer) store(ctx context.Context, shard *Shard, m message) (ack, error
 			return ack{}, err
 		case isFull(err) && !mayBeStored(last):
 			return ack{}, shard.full(err)
-		case isFull(err), ctx.Err() != nil:
+		case isFull(err), ctx.Err() != nil, shard.health.failed():
 			return ack{}, unavailable(errors.Join(err, last))
 		}
 		if !mayBeStored(last) {
@@ -180,13 +180,20 @@ func (b *Buffer) sendOnce(ctx context.Context, shard *Shard, m message) (ack, er
 	defer timer.Stop()
 	select {
 	case result := <-done:
+		if errors.Is(result.err, errNoStream) {
+			shard.health.silent(m)
+		}
 		if result.err != nil && !isFull(result.err) {
 			pause(ctx, refusedPause)
 		}
 		return result, result.err
 	case <-timer.C:
+		shard.health.silent(m)
 		return ack{}, errPutTimeout
 	case <-ctx.Done():
+		if errors.Is(context.Cause(ctx), errPutTimeout) {
+			shard.health.silent(m)
+		}
 		return ack{}, context.Cause(ctx)
 	}
 }

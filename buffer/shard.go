@@ -21,6 +21,7 @@ const (
 	consumerName    = "processor"
 	messageIDHeader = "Nats-Msg-Id"
 
+	aheadMessage  = "the stream has lost its tail, and its consumer is ahead of it; all that is left is handed out again"
 	aheadLooksMax = 10
 	aheadPause    = 100 * time.Millisecond
 )
@@ -35,12 +36,15 @@ type Shard struct {
 	stream   jetstream.Stream
 	consumer jetstream.Consumer
 	gauge    gauge
+	index    int // among the buffer's
+	tenants  *tenants
+	health   health
 }
 
-func openShard(ctx context.Context, js jetstream.JetStream, number int, cfg Config) (*Shard, error) {
-	s := &Shard{cfg: cfg, js: js, number: strconv.Itoa(number)}
+func openShard(ctx context.Context, js jetstream.JetStream, number int, t *tenants) (*Shard, error) {
+	s := &Shard{cfg: t.cfg, js: js, index: number, number: strconv.Itoa(number), tenants: t}
 	s.name = streamPrefix + s.number
-	s.log = cfg.Logger.With(slog.String("stream", s.name))
+	s.log = s.cfg.Logger.With(slog.String("stream", s.name))
 	if err := s.ensureStream(ctx); err != nil {
 		return nil, err
 	}
@@ -77,7 +81,7 @@ func (s *Shard) ensureConsumer(ctx context.Context) error {
 		ahead, err = s.isAhead(ctx, consumer)
 	}
 	if ahead {
-		s.log.Error("the stream has lost its tail, and its consumer is ahead of it; all that is left is handed out again")
+		s.log.Error(aheadMessage)
 		consumer, err = s.replaceConsumer(ctx, want)
 	}
 	if err != nil {
@@ -85,6 +89,22 @@ func (s *Shard) ensureConsumer(ctx context.Context) error {
 	}
 	s.consumer = consumer
 	return driftError("consumer "+consumerName+" of "+s.name, consumerDrift(want, consumer.CachedInfo().Config))
+}
+
+// recheckConsumer is for a server that may have been started again meanwhile.
+// Whoever holds the consumer goes on with it: it is known by its name.
+func (s *Shard) recheckConsumer(ctx context.Context) error {
+	consumer, err := s.stream.Consumer(ctx, consumerName)
+	if err != nil {
+		return err
+	}
+	ahead, err := s.isAhead(ctx, consumer)
+	if err != nil || !ahead {
+		return err
+	}
+	s.log.Error(aheadMessage)
+	_, err = s.replaceConsumer(ctx, s.consumerConfig())
+	return err
 }
 
 // isAhead tells that the consumer has seen more than the stream has. The stream
@@ -135,6 +155,7 @@ func (s *Shard) streamConfig() jetstream.StreamConfig {
 		Replicas:    s.cfg.Replicas,
 		Duplicates:  s.cfg.DedupWindow,
 		MaxBytes:    s.cfg.StreamBytesMax,
+		MaxMsgs:     s.cfg.messagesMax(),
 		MaxMsgSize:  messageBytesMax,
 		DenyDelete:  true,
 		AllowDirect: true,
@@ -163,6 +184,7 @@ func streamDrift(want, have jetstream.StreamConfig) []string {
 	note("replicas", want.Replicas, have.Replicas)
 	note("duplicate window", want.Duplicates, have.Duplicates)
 	note("max bytes", want.MaxBytes, have.MaxBytes)
+	note("max messages", want.MaxMsgs, have.MaxMsgs)
 	note("max message size", want.MaxMsgSize, have.MaxMsgSize)
 	note("max age", want.MaxAge, have.MaxAge)
 	note("deny delete", want.DenyDelete, have.DenyDelete)

@@ -43,6 +43,8 @@ func (f *appFlags) add(flags *pflag.FlagSet) {
 	flags.DurationVar(&o.Processor.RetryMax, "retry-max", 5*time.Minute, "longest pause between two tries or look-ups")
 	flags.DurationVar(&o.Buffer.DedupWindow, "dedup-window", 2*time.Minute, "how long the stream itself knows a repetition")
 	flags.Int64Var(&o.Buffer.StreamBytesMax, "stream-bytes-max", 4<<30, "size at which a stream refuses payments")
+	flags.Int64Var(&o.Buffer.StreamMessagesMax, "stream-messages-max", 0, "messages at which a stream refuses payments; 0 for as many as its size holds")
+	flags.Float64Var(&o.Buffer.TenantShare, "tenant-share", 0.5, "how much of the buffer's room that others leave one tenant may hold; 1 for all of it")
 	flags.StringVar(&f.durability, "durability", "journal+stream",
 		"what holds a payment before its 202: journal+stream, or stream if it is replicated and synced")
 	flags.Int64Var(&o.Buffer.JournalBytesMax, "journal-bytes-max", 8<<30, "size of the journal at which payments are refused")
@@ -74,8 +76,8 @@ func (f *appFlags) options(flags *pflag.FlagSet) (app.Options, error) {
 	}
 	return f.opts, errors.Join(
 		checkPositive(flags, "pay-timeout", "concurrency", "park-after", "retry-max", "dedup-window", "stream-bytes-max",
-			"journal-bytes-max", "audit-after", "shards", "replicas"),
-		checkNotNegative(flags, "lease", "payer-key-window", "payer-visibility-delay"))
+			"journal-bytes-max", "audit-after", "shards", "replicas", "tenant-share"),
+		checkNotNegative(flags, "stream-messages-max", "lease", "payer-key-window", "payer-visibility-delay"))
 }
 
 // checkPositive refuses an explicit zero, which would silently mean the default.
