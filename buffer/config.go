@@ -58,7 +58,7 @@ const (
 
 // check finds what no default can mend.
 func (c Config) check() error {
-	if c.TenantShare < 0 || c.TenantShare > 1 {
+	if !(c.TenantShare > 0 && c.TenantShare <= 1) { // NaN neither
 		return &payment.Error{
 			Code:   payment.CodeConfig,
 			Detail: fmt.Sprintf("a tenant's share of %g is not above 0 and at most 1", c.TenantShare),

@@ -73,12 +73,11 @@ func (b *Buffer) Writable(context.Context) error {
 func (b *Buffer) storeFor(ctx context.Context, id payment.TenantID, shard *Shard, m message) (ack, error) {
 	tenant := b.tenants.find(id)
 	account := &tenant.accounts[shard.index]
-	leave, err := b.admit(tenant, account, shard)
-	if err != nil {
+	if err := b.admit(tenant, account, shard); err != nil {
 		b.countRefusal(err)
 		return ack{}, err
 	}
-	defer leave()
+	defer b.tenants.leave(tenant)
 	stored, err := b.store(ctx, shard, m)
 	if err != nil {
 		b.countRefusal(err)
@@ -90,20 +89,21 @@ func (b *Buffer) storeFor(ctx context.Context, id payment.TenantID, shard *Shard
 	return stored, nil
 }
 
-func (b *Buffer) admit(tenant *tenant, account *account, shard *Shard) (leave func(), err error) {
+// admit gives the tenant a place, or says why not.
+func (b *Buffer) admit(tenant *tenant, account *account, shard *Shard) error {
 	if shard.health.failed() {
-		return nil, shard.storesNothing()
+		return shard.storesNothing()
 	}
 	if full := b.journalFull.Load(); full != nil {
-		return nil, shard.full(*full)
+		return shard.full(*full)
 	}
 	if account.over.Load() {
-		return nil, overShare(account.roomIn(), nil)
+		return overShare(account.roomIn(), nil)
 	}
 	if !b.tenants.enter(tenant) {
-		return nil, overShare(retryAfterMin, errTenantPlaces)
+		return overShare(retryAfterMin, errTenantPlaces)
 	}
-	return func() { b.tenants.leave(tenant) }, nil
+	return nil
 }
 
 func overShare(wait time.Duration, cause error) error {

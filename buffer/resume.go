@@ -32,16 +32,29 @@ func (b *Buffer) resume(ctx context.Context) {
 	}
 }
 
-// recheck tries until every consumer is known to be at most as far as its stream.
+// recheck tries until all is there that a start would see to.
 func (b *Buffer) recheck(ctx context.Context) {
 	for _, shard := range b.shards {
 		for ctx.Err() == nil && b.nc.IsConnected() {
-			err := shard.recheckConsumer(ctx)
+			err := shard.recheck(ctx)
 			if err == nil {
 				break
 			}
-			shard.log.Warn("check the consumer after a reconnection; trying on", slog.Any("error", err))
+			shard.log.Warn("check the stream after a reconnection", slog.Any("error", err))
+			if isCoded(err) {
+				break // somebody changed it, and it works as it is
+			}
 			pause(ctx, gaugeInterval)
 		}
 	}
+}
+
+// recheck makes the stream and the consumer again if they are gone, and the
+// consumer if it is ahead. Those who hold them go on: both are known by name.
+func (s *Shard) recheck(ctx context.Context) error {
+	again := &Shard{cfg: s.cfg, log: s.log, js: s.js, name: s.name, number: s.number}
+	if err := again.ensureStream(ctx); err != nil {
+		return err
+	}
+	return again.ensureConsumer(ctx)
 }

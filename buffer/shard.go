@@ -21,7 +21,6 @@ const (
 	consumerName    = "processor"
 	messageIDHeader = "Nats-Msg-Id"
 
-	aheadMessage  = "the stream has lost its tail, and its consumer is ahead of it; all that is left is handed out again"
 	aheadLooksMax = 10
 	aheadPause    = 100 * time.Millisecond
 )
@@ -81,7 +80,7 @@ func (s *Shard) ensureConsumer(ctx context.Context) error {
 		ahead, err = s.isAhead(ctx, consumer)
 	}
 	if ahead {
-		s.log.Error(aheadMessage)
+		s.log.Error("the stream has lost its tail, and its consumer is ahead of it; all that is left is handed out again")
 		consumer, err = s.replaceConsumer(ctx, want)
 	}
 	if err != nil {
@@ -89,22 +88,6 @@ func (s *Shard) ensureConsumer(ctx context.Context) error {
 	}
 	s.consumer = consumer
 	return driftError("consumer "+consumerName+" of "+s.name, consumerDrift(want, consumer.CachedInfo().Config))
-}
-
-// recheckConsumer is for a server that may have been started again meanwhile.
-// Whoever holds the consumer goes on with it: it is known by its name.
-func (s *Shard) recheckConsumer(ctx context.Context) error {
-	consumer, err := s.stream.Consumer(ctx, consumerName)
-	if err != nil {
-		return err
-	}
-	ahead, err := s.isAhead(ctx, consumer)
-	if err != nil || !ahead {
-		return err
-	}
-	s.log.Error(aheadMessage)
-	_, err = s.replaceConsumer(ctx, s.consumerConfig())
-	return err
 }
 
 // isAhead tells that the consumer has seen more than the stream has. The stream

@@ -2,6 +2,7 @@ package buffer
 
 import (
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -111,6 +112,9 @@ func (t *tenants) find(id payment.TenantID) *tenant {
 
 // allowed is the share of what others leave.
 func (t *tenants) allowed(others load) load {
+	if t.cfg.TenantShare >= 1 {
+		return load{math.MaxInt64, math.MaxInt64}
+	}
 	part := func(limit, taken int64) int64 {
 		return int64(t.cfg.TenantShare * float64(max(limit-max(taken, 0), 0)))
 	}
@@ -163,14 +167,24 @@ func (a *account) seal() {
 	if a.open.load.messages == 0 {
 		return
 	}
-	if len(a.sealed) == bucketsMax { // half as many, twice as coarse
-		half := a.sealed[:0]
-		for i := 0; i < bucketsMax; i += 2 {
-			half = append(half, bucket{a.sealed[i+1].last, a.sealed[i].load.plus(a.sealed[i+1].load)})
-		}
-		a.sealed = half
+	if len(a.sealed) == bucketsMax {
+		a.merge()
 	}
 	a.sealed, a.open = append(a.sealed, a.open), bucket{}
+}
+
+// merge makes one bucket of the two neighbours that hold the least, so that all
+// stay about equally coarse.
+func (a *account) merge() {
+	least := 0
+	sum := func(i int) int64 { return a.sealed[i].load.messages + a.sealed[i+1].load.messages }
+	for i := range len(a.sealed) - 1 {
+		if sum(i) < sum(least) {
+			least = i
+		}
+	}
+	a.sealed[least+1].load = a.sealed[least+1].load.plus(a.sealed[least].load)
+	a.sealed = slices.Delete(a.sealed, least, least+1)
 }
 
 // settle drops what was claimed since the last measurement, and sets anew what
