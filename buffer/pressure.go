@@ -121,7 +121,7 @@ func (b *Buffer) countRefusal(err error) {
 	code, _ := payment.CodeOf(err)
 	noRoom := errors.Is(err, journal.ErrNoSpace) || errors.Is(err, journal.ErrFull)
 	if noRoom && b.journalFull.CompareAndSwap(nil, &err) {
-		b.cfg.Logger.Error("the journal has no room: payments are refused until it has")
+		b.cfg.Logger.Error("the journal has no room; payments are refused until it has")
 	}
 	switch {
 	case code == payment.CodeTenantShare:

@@ -35,8 +35,8 @@ var (
 // have it, which happens side by side. A request whose identity is known is not
 // stored again: the receipt then holds the first one, and if that had another
 // body the error is CodeOrderConflict and the difference is on record.
-// CodeBufferFull and CodeBufferUnavailable come with a time after which to send
-// the request again.
+// CodeTenantShare, CodeBufferFull and CodeBufferUnavailable come with a time after
+// which to send the request again.
 func (b *Buffer) Put(ctx context.Context, request payment.Request) (payment.Receipt, error) {
 	body, err := encode(request)
 	if err != nil {

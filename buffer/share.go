@@ -1,6 +1,7 @@
 package buffer
 
 import (
+	"log/slog"
 	"math"
 	"slices"
 	"sync"
@@ -14,6 +15,8 @@ const (
 	// bucketsMax bounds what is remembered of one tenant's backlog on one stream,
 	// however long that is: 256 buckets of 24 bytes.
 	bucketsMax = 256
+	// tellPause is between two log lines about the same tenant.
+	tellPause = time.Minute
 	// messageOverheadBytes is what the stream keeps of a message besides subject, id
 	// and body: the frame of nats-server's file store and of the id's header.
 	messageOverheadBytes = 34 + int64(len("NATS/1.0\r\n"+messageIDHeader+": \r\n\r\n"))
@@ -63,6 +66,7 @@ type account struct {
 	open    bucket   // since the last measurement
 	sealed  []bucket // older ones, by sequence
 	drained rate     // per second
+	told    time.Time
 }
 
 // bucket holds messages up to a sequence of the stream.
@@ -195,8 +199,11 @@ func (t *tenants) settle(stream int, now measured) {
 	before := t.streams[stream]
 	t.streams[stream] = now
 	over := int64(0)
-	for _, tenant := range t.known {
+	for id, tenant := range t.known {
 		a := &tenant.accounts[stream]
+		if a.tell(now.at) {
+			t.cfg.Logger.Warn("a tenant is over its share and refused", slog.String("tenant", string(id)))
+		}
 		a.drop(now, before.at)
 		a.allow(func(held load) load { return t.allowed(now.load.minus(held)) })
 		if tenant.isOver() {
@@ -204,6 +211,17 @@ func (t *tenants) settle(stream int, now measured) {
 		}
 	}
 	t.over.Store(over)
+}
+
+// tell tells whether to say that the account is over its share: now and then.
+func (a *account) tell(now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.over.Load() || now.Sub(a.told) < tellPause {
+		return false
+	}
+	a.told = now
+	return true
 }
 
 func (t *tenant) isOver() bool {

@@ -21,8 +21,8 @@ import (
 )
 
 // Putter keeps a request for good. Its errors are *payment.Error:
-// CodeOrderConflict with the id of the payment that is there, CodeBufferFull, or
-// CodeBufferUnavailable if nobody knows whether the request was kept.
+// CodeOrderConflict with the id of the payment that is there, CodeTenantShare or
+// CodeBufferFull if there is no room, or CodeBufferUnavailable if nobody knows whether the request was kept.
 type Putter interface {
 	Put(ctx context.Context, request payment.Request) (payment.Receipt, error)
 }
