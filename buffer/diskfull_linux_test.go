@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -27,7 +28,6 @@ func TestPut_aFullDiskIsRefusedAtOnceAndLosesNothing(t *testing.T) {
 		}
 		t.Cleanup(server.Stop)
 		b := open(t, func(c *Config) { c.InProcess = server.InProcess() })
-		claimed := claimAll(t, b)
 		senders := sendOn(t, b)
 		waitFor(t, "some to be accepted", func() bool { return senders.count() > 200 })
 
@@ -45,6 +45,10 @@ func TestPut_aFullDiskIsRefusedAtOnceAndLosesNothing(t *testing.T) {
 		if server.HasRoom() {
 			t.Error("a full disk is said to have room")
 		}
+
+		claimed := claimAll(t, b)
+		waitFor(t, "what waits to be claimed meanwhile", func() bool { return claimed.missing(senders.soFar()) == 0 })
+		waitFor(t, "the stream to know it", func() bool { return b.Shards()[0].Stats().Backlog == 0 })
 
 		disk.Free(t)
 		if !server.HasRoom() {
@@ -111,6 +115,12 @@ func (s *sending) count() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.accepted)
+}
+
+func (s *sending) soFar() []payment.ID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.accepted)
 }
 
 // stop ends the load and gives what was accepted.
