@@ -18,16 +18,17 @@ type lateAnswer struct {
 // lateAnswerTo takes the stream's word on a request that was accepted without it.
 // If too much of that waits to be looked at, it is left alone: the first body is
 // paid all the same, and the record of the other is lost.
-func (b *Buffer) lateAnswerTo(shard *Shard, request payment.Request) func(ack) {
+func (b *Buffer) lateAnswerTo(p putting) func(ack) {
 	return func(stored ack) {
+		p.account.add(stored, p.size)
 		if !stored.Duplicate || stored.resent {
 			return
 		}
 		select {
-		case b.late <- lateAnswer{shard, request, stored}:
+		case b.late <- lateAnswer{p.shard, p.request, stored}:
 		default:
 			b.cfg.Logger.Warn("too many repetitions to look at; a second body may not be on record",
-				slog.String("payment_id", string(request.ID)))
+				slog.String("payment_id", string(p.request.ID)))
 		}
 	}
 }

@@ -32,8 +32,9 @@ type AuditStats struct {
 // auditor sees to it that each receipt of this node's journal becomes a row of
 // the ledger, whatever the stream has lost, and removes segments that have.
 type auditor struct {
-	buffer *Buffer
-	log    *slog.Logger
+	buffer  *Buffer
+	log     *slog.Logger
+	resumed chan time.Time // holds since when the streams may have lost something
 
 	mu     sync.Mutex
 	voids  map[voidKey]uint64 // with the segment that says so
@@ -41,7 +42,16 @@ type auditor struct {
 }
 
 func newAuditor(b *Buffer) *auditor {
-	return &auditor{buffer: b, log: b.cfg.Logger, voids: map[voidKey]uint64{}}
+	return &auditor{buffer: b, log: b.cfg.Logger, resumed: make(chan time.Time, 1), voids: map[voidKey]uint64{}}
+}
+
+// resume has the journal's tail published again, as at a start: the connection
+// was lost at a time, and the server may have lost what came before.
+func (a *auditor) resume(lost time.Time) {
+	select {
+	case a.resumed <- lost:
+	default: // an earlier loss waits to be seen to, and its tail is longer
+	}
 }
 
 // void remembers that a body was refused with 409: it must never be published.
@@ -90,13 +100,18 @@ func (b *Buffer) Audit() AuditStats {
 func (a *auditor) run(ctx context.Context) {
 	a.retry(ctx, "bind the journal's idempotency keys", a.rebindTail) // Reserve waits for it
 	a.retry(ctx, "read the journal", a.loadVoids)
-	a.retry(ctx, "publish the journal's tail", a.publishTail)
+	a.retry(ctx, "publish the journal's tail", func(ctx context.Context) error { return a.publishTail(ctx, time.Now()) })
 	ticker := time.NewTicker(a.buffer.cfg.AuditInterval)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case lost := <-a.resumed:
+			a.retry(ctx, "publish the journal's tail after a reconnection", func(ctx context.Context) error {
+				return errors.Join(a.rotate(), a.publishTail(ctx, lost))
+			})
+			continue
 		case <-ticker.C:
 		}
 		if err := a.round(ctx); err != nil && ctx.Err() == nil {
@@ -139,12 +154,15 @@ func (a *auditor) loadVoids(ctx context.Context) error {
 }
 
 // publishTail publishes the receipts again that are younger than all that the
-// stream has: a power cut may have taken them. What the stream lost elsewhere is
-// found by the rounds.
-func (a *auditor) publishTail(ctx context.Context) error {
+// stream had at a time: a power cut may have taken them. What the stream lost
+// elsewhere is found by the rounds.
+func (a *auditor) publishTail(ctx context.Context, until time.Time) error {
 	last, err := a.buffer.streamEnd(ctx)
 	if err != nil {
 		return err
+	}
+	if until.Before(last) {
+		last = until
 	}
 	for _, segment := range a.buffer.journal.Segments() {
 		if segment.Active || segment.SealedAt.Before(last.Add(-clockMargin)) {
@@ -276,9 +294,12 @@ func (a *auditor) publish(ctx context.Context, record journal.Record) error {
 	if err != nil || void != nil || a.isVoid(kept.request) {
 		return nil
 	}
+	shard, m := a.buffer.messageOf(kept)
+	if shard.health.failed() {
+		return errStoresNothing
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, a.buffer.cfg.PutTimeout, errPutTimeout)
 	defer cancel()
-	shard, m := a.buffer.messageOf(kept)
 	result, err := a.buffer.store(ctx, shard, m)
 	if err != nil {
 		return err

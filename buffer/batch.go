@@ -83,7 +83,7 @@ func (all *puttingAll) put(ctx context.Context, index int, request payment.Reque
 	}
 	err := all.buffer.withPlace(ctx, func() error {
 		err := all.buffer.begin(ctx, &p)
-		if errors.Is(err, errNoPlace) && len(all.underWay) > 0 {
+		if lacksPlace(err) && len(all.underWay) > 0 {
 			all.finishOldest(ctx) // which gives a place back
 			err = all.buffer.begin(ctx, &p)
 		}
@@ -109,11 +109,16 @@ func (b *Buffer) withPlace(ctx context.Context, put func() error) error {
 	defer cancel()
 	for {
 		err := put()
-		if !errors.Is(err, errNoPlace) || ctx.Err() != nil {
+		if !lacksPlace(err) || ctx.Err() != nil {
 			return err
 		}
 		pause(ctx, placePause)
 	}
+}
+
+// lacksPlace tells a refusal that ends with one of the requests in flight.
+func lacksPlace(err error) bool {
+	return errors.Is(err, errNoPlace) || errors.Is(err, errTenantPlaces)
 }
 
 // isPassing tells an error after which the same request is to be sent again.

@@ -240,7 +240,7 @@ func TestRestart_listsOfTheLostTailArePublishedAgain(t *testing.T) {
 	putBatch(t, b, batch)
 	rotate(t, b)
 	forgetIDs(t, b)
-	if err := b.audit.publishTail(t.Context()); err != nil {
+	if err := b.audit.publishTail(t.Context(), time.Now()); err != nil {
 		t.Fatalf("publish: %v", err)
 	}
 	if found, ok, err := b.PeekBatch(t.Context(), batch.ID); err != nil || !ok || found.ID != batch.ID {

@@ -77,6 +77,7 @@ func (k *bindings) streamConfig() jetstream.StreamConfig {
 		Name:              bindingStream,
 		Description:       "idempotency keys, hashed, and the payments they belong to",
 		Subjects:          []string{bindingPrefix + ">"},
+		MaxMsgs:           -1,
 		Retention:         jetstream.LimitsPolicy,
 		Discard:           jetstream.DiscardNew,
 		Storage:           jetstream.FileStorage,

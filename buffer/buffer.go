@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -33,6 +34,10 @@ type Buffer struct {
 	late    chan lateAnswer  // looked at after the request was accepted
 	recent  *recent
 	audit   *auditor
+	tenants *tenants
+	refused refusals
+	// journalFull says why the journal takes nothing, nil while it does.
+	journalFull atomic.Pointer[error]
 
 	stop context.CancelFunc
 	wg   sync.WaitGroup
@@ -43,14 +48,14 @@ type Buffer struct {
 // clearing away, measuring) ends with Close.
 func Open(ctx context.Context, cfg Config) (*Buffer, error) {
 	cfg = cfg.withDefaults()
-	if err := checkIdempotencyTTL(cfg.IdempotencyTTL); err != nil {
+	if err := cfg.check(); err != nil {
 		return nil, err
 	}
 	nc, err := connect(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	b := &Buffer{cfg: cfg, nc: nc}
+	b := &Buffer{cfg: cfg, nc: nc, tenants: newTenants(cfg)}
 	if err := b.open(ctx); err != nil {
 		nc.Close()
 		return nil, err
@@ -85,6 +90,8 @@ func (b *Buffer) open(ctx context.Context) error {
 	if b.journal != nil {
 		b.wg.Go(func() { b.audit.run(background) })
 	}
+	b.wg.Go(func() { b.resume(background) })
+	b.wg.Go(func() { b.watchStores(background) })
 	for _, shard := range b.shards {
 		b.wg.Go(func() { shard.watch(background) })
 		b.wg.Go(func() { shard.clearAway(background) })
@@ -97,7 +104,7 @@ func (b *Buffer) open(ctx context.Context) error {
 func (b *Buffer) openStreams(ctx context.Context) error {
 	b.shards = nil
 	for number := range b.cfg.Shards {
-		shard, err := openShard(ctx, b.js, number, b.cfg)
+		shard, err := openShard(ctx, b.js, number, b.tenants)
 		if err != nil {
 			return err
 		}

@@ -25,6 +25,11 @@ var testKey = func() payment.IDKey {
 // order gives a valid request; change may be nil.
 func order(t testing.TB, number string, change func(*payment.Draft)) payment.Request {
 	t.Helper()
+	return orderOf(t, "acme", number, change)
+}
+
+func orderOf(t testing.TB, tenant payment.TenantID, number string, change func(*payment.Draft)) payment.Request {
+	t.Helper()
 	draft := payment.Draft{
 		OrderNumber: number, AmountMinor: 1999, Currency: "EUR", PaymentMethod: "tok_visa",
 		Customer: "c_81", Description: "two books", Metadata: map[string]string{"cart": "918273"},
@@ -32,7 +37,7 @@ func order(t testing.TB, number string, change func(*payment.Draft)) payment.Req
 	if change != nil {
 		change(&draft)
 	}
-	request, err := payment.NewRequest(testKey, "acme", draft, time.Now())
+	request, err := payment.NewRequest(testKey, tenant, draft, time.Now())
 	if err != nil {
 		t.Fatalf("request %s: %v", number, err)
 	}
@@ -186,7 +191,7 @@ func TestPut_manyAtOnceAreEachStoredOnce(t *testing.T) {
 }
 
 func TestPut_fullIsRefusedAndARepetitionStillKnown(t *testing.T) {
-	b := open(t, func(c *Config) { c.StreamBytesMax = 64 << 10 })
+	b := open(t, func(c *Config) { c.StreamBytesMax, c.TenantShare = 64<<10, 1 })
 	fill := strings.Repeat("x", 900)
 	var stored []payment.Request
 	var full error

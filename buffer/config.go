@@ -1,10 +1,13 @@
 package buffer
 
 import (
+	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/paybuf/paybuf/payment"
 )
 
 // Config sets a buffer up. The zero value of each field but the connection's is
@@ -35,8 +38,12 @@ type Config struct {
 	IdempotencyTTL      time.Duration
 	IdempotencyBytesMax int64
 
-	StreamBytesMax int64 // per stream; default 4 GiB
-	InFlightMax    int   // requests waiting for the stream at once; default 4096
+	StreamBytesMax    int64 // per stream; default 4 GiB
+	StreamMessagesMax int64 // per stream; 0 for as many as StreamBytesMax holds
+	InFlightMax       int   // requests waiting for the stream at once; default 4096
+	// TenantShare is how much of the room that others leave one tenant may hold, of
+	// each of these three limits: above 0, at most 1, which turns it off; default 0.5.
+	TenantShare float64
 	// PutTimeout is how long a request waits for the stream's word before the
 	// client is told to send it again; default 5 s.
 	PutTimeout time.Duration
@@ -54,6 +61,20 @@ const (
 	pingsUnansweredMax = 2 // then another server is looked for
 )
 
+// check finds what no default can mend.
+func (c Config) check() error {
+	if !(c.TenantShare > 0 && c.TenantShare <= 1) { // NaN neither
+		return &payment.Error{
+			Code:   payment.CodeConfig,
+			Detail: fmt.Sprintf("a tenant's share of %g is not above 0 and at most 1", c.TenantShare),
+		}
+	}
+	if c.StreamMessagesMax < 0 {
+		return &payment.Error{Code: payment.CodeConfig, Detail: "the limit of messages on a stream is negative"}
+	}
+	return checkIdempotencyTTL(c.IdempotencyTTL)
+}
+
 func (c Config) withDefaults() Config {
 	setDefault(&c.Shards, 1)
 	setDefault(&c.Replicas, 1)
@@ -68,11 +89,20 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.IdempotencyBytesMax, 1<<30)
 	setDefault(&c.StreamBytesMax, 4<<30)
 	setDefault(&c.InFlightMax, 4096)
+	setDefault(&c.TenantShare, 0.5)
 	setDefault(&c.PutTimeout, 5*time.Second)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	return c
+}
+
+// messagesMax is the limit as JetStream has it.
+func (c Config) messagesMax() int64 {
+	if c.StreamMessagesMax == 0 {
+		return -1
+	}
+	return c.StreamMessagesMax
 }
 
 func setDefault[T comparable](field *T, value T) {

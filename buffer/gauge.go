@@ -24,6 +24,7 @@ type Stats struct {
 	Messages       uint64  // kept, claimed ones of the last dedup window included
 	Bytes          uint64  // of these
 	BytesMax       int64   // at which the stream refuses more
+	MessagesMax    int64   // the same in messages; 0 for no limit
 	Backlog        uint64  // not yet claimed
 	DrainPerSecond float64 // payments claimed, smoothed
 	StalledFor     time.Duration
@@ -72,6 +73,7 @@ func (s *Shard) watch(ctx context.Context) {
 }
 
 func (s *Shard) measure(ctx context.Context, now time.Time) error {
+	s.tenants.seal(s.index)
 	consumer, err := s.consumer.Info(ctx)
 	if err != nil {
 		return err
@@ -80,13 +82,17 @@ func (s *Shard) measure(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	s.tenants.settle(s.index, measured{
+		at: now, floor: consumer.AckFloor.Stream, last: stream.State.LastSeq,
+		load: load{bytes: int64(stream.State.Bytes), messages: int64(stream.State.Msgs)}, //nolint:gosec // sizes
+	})
 	pending := consumer.NumPending + uint64(max(consumer.NumAckPending, 0))
 	s.gauge.update(now, consumer.AckFloor.Stream, Stats{
 		Stream:   s.name,
 		Messages: stream.State.Msgs,
 		Bytes:    stream.State.Bytes,
-		BytesMax: s.cfg.StreamBytesMax,
-		Backlog:  pending,
+		BytesMax: s.cfg.StreamBytesMax, MessagesMax: s.cfg.StreamMessagesMax,
+		Backlog: pending,
 	})
 	return nil
 }
@@ -114,5 +120,11 @@ func (g *gauge) roomIn() time.Duration {
 		return retryAfterMax / 2 // nothing drains: no estimate, but not for ever either
 	}
 	seconds := math.Ceil(roomFraction * float64(g.stats.Backlog) / g.stats.DrainPerSecond)
-	return min(max(time.Duration(seconds)*time.Second, retryAfterMin), retryAfterMax)
+	return bounded(seconds)
+}
+
+// bounded makes a Retry-After of an estimate.
+func bounded(seconds float64) time.Duration {
+	seconds = min(max(seconds, retryAfterMin.Seconds()), retryAfterMax.Seconds())
+	return time.Duration(seconds) * time.Second
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -26,8 +27,9 @@ const retryAfterMin = time.Second
 // have it, which happens side by side, or whichever of them Config.Durability
 // names. A request whose identity is known is not stored again: the receipt then
 // holds the first one, and if that had another body the error is
-// CodeOrderConflict and the difference is on record. CodeBufferFull and
-// CodeBufferUnavailable come with a time after which to send the request again.
+// CodeOrderConflict and the difference is on record. CodeTenantShare,
+// CodeBufferFull and CodeBufferUnavailable come with a time after which to send
+// the request again.
 func (b *Buffer) Put(ctx context.Context, request payment.Request) (payment.Receipt, error) {
 	p := b.putting(request)
 	if p.known {
@@ -44,12 +46,17 @@ type putting struct {
 	fingerprint payment.Fingerprint
 	first       stored // if known
 	known       bool   // stored by this process a moment ago
-	record      []byte // for the journal; nil before it was begun
+	tenant      *tenant
+	account     *account
+	record      []byte // for the journal
+	size        load   // on the stream
 	sent        *sending
 }
 
 func (b *Buffer) putting(request payment.Request) putting {
 	p := putting{request: request, shard: b.shardOf(request.ID), fingerprint: request.Fingerprint()}
+	p.tenant = b.tenants.find(request.Tenant)
+	p.account = &p.tenant.accounts[p.shard.index]
 	p.first, p.known = b.recent.find(request.ID)
 	return p
 }
@@ -64,19 +71,28 @@ func (b *Buffer) putKnown(ctx context.Context, p putting) (payment.Receipt, erro
 }
 
 // begin lets a request go out without waiting for anything. The error is that of
-// publisher.send, or ctx has ended.
+// admit or publisher.send, or ctx has ended; finish is called with it.
 func (b *Buffer) begin(ctx context.Context, p *putting) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
 	var body []byte
 	p.record, body = encodeReceipt(p.request)
-	m := message{subject: p.shard.intakeSubject(p.request.ID), id: string(p.request.ID), body: body, receipt: p.record}
+	m := message{
+		subject: p.shard.intakeSubject(p.request.ID), id: string(p.request.ID), body: body, receipt: p.record,
+		health: &p.shard.health,
+	}
+	p.size = m.load()
 	if b.cfg.Durability == JournalOnly {
-		m.ahead, m.late = true, b.lateAnswerTo(p.shard, p.request)
+		m.ahead, m.late = true, b.lateAnswerTo(*p)
+	}
+	if err := b.admit(p.tenant, p.account, p.shard); err != nil {
+		return err
 	}
 	var err error
-	p.sent, err = b.pub.send(m)
+	if p.sent, err = b.pub.send(m); err != nil {
+		b.tenants.leave(p.tenant)
+	}
 	return err
 }
 
@@ -86,6 +102,7 @@ func (b *Buffer) finish(ctx context.Context, p putting, err error) (payment.Rece
 	switch {
 	case err == nil:
 		stored, err = b.await(ctx, p.shard, p.sent)
+		b.tenants.leave(p.tenant)
 	case errors.Is(err, errNoPlace) && b.cfg.Durability == JournalOnly:
 		err = b.keep(ctx, p.shard, p.record) // the audit publishes it when its time has come
 	default:
@@ -93,10 +110,12 @@ func (b *Buffer) finish(ctx context.Context, p putting, err error) (payment.Rece
 	}
 	switch {
 	case err != nil:
+		b.countRefusal(err)
 		return payment.Receipt{}, err
 	case stored.Duplicate:
 		return b.putRepeated(ctx, p.shard, p.request, stored)
 	}
+	p.account.add(stored, p.size)
 	b.recent.add(p.request, p.fingerprint)
 	return b.receipt(p.request, false), nil
 }
@@ -137,7 +156,7 @@ func (b *Buffer) putRepeated(
 func (b *Buffer) putForgotten(
 	ctx context.Context, shard *Shard, request payment.Request,
 ) (payment.Receipt, error) {
-	_, err := b.store(ctx, shard, message{
+	_, err := b.storeFor(ctx, request.Tenant, shard, message{
 		subject: shard.intakeSubject(request.ID), id: string(request.ID) + "." + nuid.Next(), body: encode(request),
 	})
 	if err != nil {
@@ -150,7 +169,7 @@ func (b *Buffer) putForgotten(
 // that no processor can take it for a payment even if the first is lost.
 func (b *Buffer) putConflict(ctx context.Context, shard *Shard, request payment.Request) error {
 	fingerprint := request.Fingerprint()
-	_, err := b.store(ctx, shard, message{
+	_, err := b.storeFor(ctx, request.Tenant, shard, message{
 		subject: conflictPrefix + shard.number + "." + string(request.ID),
 		id:      string(request.ID) + "." + hex.EncodeToString(fingerprint[:]),
 		body:    encode(request),
@@ -172,11 +191,20 @@ func (b *Buffer) store(ctx context.Context, shard *Shard, m message) (ack, error
 	if err := context.Cause(ctx); err != nil {
 		return ack{}, unavailable(err)
 	}
+	m.health = shard.healthOf(m)
 	sent, err := b.pub.send(m)
 	if err != nil {
 		return ack{}, b.refusal(shard, err)
 	}
 	return b.await(ctx, shard, sent)
+}
+
+// healthOf is the stream's for a message that goes to it, and not to a bucket.
+func (s *Shard) healthOf(m message) *health {
+	if strings.HasPrefix(m.subject, bindingPrefix) {
+		return nil
+	}
+	return &s.health
 }
 
 // await waits for the end of a sending, or of ctx.
@@ -195,10 +223,18 @@ func (b *Buffer) await(ctx context.Context, shard *Shard, sent *sending) (ack, e
 
 // refusal tells a client whether its message is certainly not stored.
 func (b *Buffer) refusal(shard *Shard, err error) error {
+	if isCoded(err) {
+		return err
+	}
 	if _, certain := errors.AsType[*roomError](err); certain || errors.Is(err, errNoPlace) {
 		return shard.full(err)
 	}
 	return unavailable(err)
+}
+
+func isCoded(err error) bool {
+	_, coded := errors.AsType[*payment.Error](err)
+	return coded
 }
 
 func (s *Shard) intakeSubject(id payment.ID) string {

@@ -11,8 +11,9 @@ type message struct {
 	subject string
 	id      string // by which the stream tells a repetition
 	body    []byte
-	receipt []byte // journal record to write meanwhile, nil if none
-	follows string // sequence that the subject's last message must have, "0" for none, "" for any
+	receipt []byte  // journal record to write meanwhile, nil if none
+	health  *health // of the stream, to be told if it does not answer; nil if nobody cares
+	follows string  // sequence that the subject's last message must have, "0" for none, "" for any
 
 	// ahead is for a sender that waits for the journal alone. If the stream's answer
 	// comes after that, it goes to late, which must not wait for anything.
@@ -97,6 +98,9 @@ func (s *sending) hear(answer ack, now time.Time) bool {
 	case isFull(answer.err):
 		return s.end(errors.Join(answer.err, s.doubt))
 	}
+	if s.health != nil && errors.Is(answer.err, errNoStream) {
+		s.health.silent(s.message)
+	}
 	s.doubtThat(answer.err)
 	s.resendAt = now.Add(refusedPause)
 	return false
@@ -120,14 +124,23 @@ func (s *sending) overdue(now time.Time) (again, ended bool) {
 	switch {
 	case s.ended:
 		return false, false
-	case now.After(s.deadline):
+	case now.After(s.deadline), s.health != nil && s.health.failed():
+		s.noteSilence()
 		return false, s.end(errors.Join(errPutTimeout, s.doubt))
 	case s.answered || now.Before(s.resendAt):
 		return false, false
 	}
+	s.noteSilence()
 	s.doubtThat(errPutTimeout)
 	s.resendAt = now.Add(resendAfter)
 	return true, false
+}
+
+// noteSilence tells the stream's health that it has not answered.
+func (s *sending) noteSilence() {
+	if s.health != nil && !s.answered {
+		s.health.silent(s.message)
+	}
 }
 
 // giveUp ends the wait. Whether the message is stored is not known.

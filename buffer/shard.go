@@ -36,12 +36,15 @@ type Shard struct {
 	stream   jetstream.Stream
 	consumer jetstream.Consumer
 	gauge    gauge
+	index    int // among the buffer's
+	tenants  *tenants
+	health   health
 }
 
-func openShard(ctx context.Context, js jetstream.JetStream, number int, cfg Config) (*Shard, error) {
-	s := &Shard{cfg: cfg, js: js, number: strconv.Itoa(number)}
+func openShard(ctx context.Context, js jetstream.JetStream, number int, t *tenants) (*Shard, error) {
+	s := &Shard{cfg: t.cfg, js: js, index: number, number: strconv.Itoa(number), tenants: t}
 	s.name = streamPrefix + s.number
-	s.log = cfg.Logger.With(slog.String("stream", s.name))
+	s.log = s.cfg.Logger.With(slog.String("stream", s.name))
 	if err := s.ensureStream(ctx); err != nil {
 		return nil, err
 	}
@@ -168,6 +171,7 @@ func (s *Shard) streamConfig() jetstream.StreamConfig {
 		Replicas:    s.cfg.Replicas,
 		Duplicates:  s.cfg.DedupWindow,
 		MaxBytes:    s.cfg.StreamBytesMax,
+		MaxMsgs:     s.cfg.messagesMax(),
 		MaxMsgSize:  messageBytesMax,
 		DenyDelete:  true,
 		AllowDirect: true,
@@ -201,6 +205,7 @@ func streamDrift(want, have jetstream.StreamConfig) []string {
 	note("replicas", want.Replicas, have.Replicas)
 	note("duplicate window", want.Duplicates, have.Duplicates)
 	note("max bytes", want.MaxBytes, have.MaxBytes)
+	note("max messages", want.MaxMsgs, have.MaxMsgs)
 	note("max message size", want.MaxMsgSize, have.MaxMsgSize)
 	note("max age", want.MaxAge, have.MaxAge)
 	note("deny delete", want.DenyDelete, have.DenyDelete)

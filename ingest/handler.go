@@ -22,8 +22,8 @@ import (
 )
 
 // Putter keeps a request for good. It answers within a bounded time, or when ctx
-// ends. Its errors are *payment.Error:
-// CodeOrderConflict with the id of the payment that is there, CodeBufferFull, or
+// ends. Its errors are *payment.Error: CodeOrderConflict with the id of the payment
+// that is there, CodeTenantShare or CodeBufferFull if there is no room, or
 // CodeBufferUnavailable if nobody knows whether the request was kept.
 type Putter interface {
 	Put(ctx context.Context, request payment.Request) (payment.Receipt, error)

@@ -118,6 +118,8 @@ func TestExitCode_is2ForWhatMustBeWrittenOtherwise(t *testing.T) {
 		{"unknown shorthand", []string{"dev", "-x"}},
 		{`"--pay-timeout" flag`, []string{"serve", "--pay-timeout", "soon"}},
 		{"--pay-timeout must be greater than 0", []string{"dev", "--pay-timeout", "0s"}},
+		{"--tenant-share must be greater than 0", []string{"dev", "--tenant-share", "0"}},
+		{"--stream-messages-max must not be negative", []string{"dev", "--stream-messages-max", "-1"}},
 		{"--concurrency must be greater than 0", []string{"dev", "--concurrency", "-1"}},
 		{"--log-level loud", []string{"dev", "--log-level", "loud"}},
 		{"--log-format xml", []string{"dev", "--log-format", "xml"}},

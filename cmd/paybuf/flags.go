@@ -45,6 +45,8 @@ func (f *appFlags) add(flags *pflag.FlagSet) {
 	flags.DurationVar(&o.Buffer.IdempotencyTTL, "idempotency-key-ttl", 24*time.Hour, "how long an Idempotency-Key is kept, up to 720h")
 	flags.Int64Var(&o.Buffer.IdempotencyBytesMax, "idempotency-bytes-max", 1<<30, "size of all idempotency keys at which new ones are refused")
 	flags.Int64Var(&o.Buffer.StreamBytesMax, "stream-bytes-max", 4<<30, "size at which a stream refuses payments")
+	flags.Int64Var(&o.Buffer.StreamMessagesMax, "stream-messages-max", 0, "messages at which a stream refuses payments; 0 for as many as its size holds")
+	flags.Float64Var(&o.Buffer.TenantShare, "tenant-share", 0.5, "how much of the buffer's room that others leave one tenant may hold; 1 for all of it")
 	flags.StringVar(&f.durability, "durability", "journal+stream",
 		"what holds a payment before its 202: journal+stream, journal (accepts while NATS is down), or stream if it is replicated and synced")
 	flags.Int64Var(&o.Buffer.JournalBytesMax, "journal-bytes-max", 8<<30, "size of the journal at which payments are refused")
@@ -76,8 +78,8 @@ func (f *appFlags) options(flags *pflag.FlagSet) (app.Options, error) {
 	}
 	return f.opts, errors.Join(
 		checkPositive(flags, "pay-timeout", "concurrency", "park-after", "retry-max", "dedup-window", "stream-bytes-max",
-			"journal-bytes-max", "audit-after", "idempotency-key-ttl", "idempotency-bytes-max", "shards", "replicas"),
-		checkNotNegative(flags, "lease", "payer-key-window", "payer-visibility-delay"))
+			"journal-bytes-max", "audit-after", "idempotency-key-ttl", "idempotency-bytes-max", "shards", "replicas", "tenant-share"),
+		checkNotNegative(flags, "stream-messages-max", "lease", "payer-key-window", "payer-visibility-delay"))
 }
 
 // checkPositive refuses an explicit zero, which would silently mean the default.

@@ -47,6 +47,7 @@ type Dev struct {
 	stops []stop
 	info  DevInfo
 	fatal chan error
+	nats  *local.NATS
 }
 
 // DevInfo is what DIR/dev.json tells other programs while dev is ready.
@@ -109,6 +110,7 @@ func (d *Dev) start(ctx context.Context) error {
 	}
 	d.app = app
 	d.onStop("app", app.Stop)
+	d.onStop("jetstream's keeper", keepNATS(d.nats, app.buffer, d.log).stop)
 	if err := d.publishKeys(ctx); err != nil {
 		return err
 	}
@@ -145,7 +147,7 @@ func (d *Dev) startServers(ctx context.Context) error {
 	}
 	if jetstream != nil {
 		d.onStop("jetstream", func(context.Context) { jetstream.Stop() })
-		d.opts.Buffer.InProcess = jetstream.InProcess()
+		d.nats, d.opts.Buffer.InProcess = jetstream, jetstream.InProcess()
 	}
 	if len(migrated) > 0 {
 		d.log.Debug("migrated", slog.Any("files", migrated))

@@ -40,7 +40,7 @@ func newMetrics(a *App) *metrics {
 		m.registry.MustRegister(processorCollector{a})
 	}
 	if a.opts.has(RoleIngest) {
-		m.registry.MustRegister(auditCollector{a})
+		m.registry.MustRegister(auditCollector{a}, pressureCollector{a})
 	}
 	return m
 }
@@ -59,6 +59,7 @@ var (
 	messagesDesc = desc("buffer_messages", "Messages kept on the stream, claimed ones included.", "stream")
 	bytesDesc    = desc("buffer_bytes", "Bytes kept on the stream.", "stream")
 	bytesMaxDesc = desc("buffer_bytes_max", "Bytes at which the stream refuses payments.", "stream")
+	countMaxDesc = desc("buffer_messages_max", "Messages at which the stream refuses payments, if there is such a limit.", "stream")
 	drainDesc    = desc("buffer_drain_per_second", "Payments claimed per second, smoothed.", "stream")
 	stalledDesc  = desc("buffer_stalled_seconds", "How long payments have waited with none claimed.", "stream")
 )
@@ -67,7 +68,7 @@ var (
 type bufferCollector struct{ app *App }
 
 func (bufferCollector) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{backlogDesc, messagesDesc, bytesDesc, bytesMaxDesc, drainDesc, stalledDesc} {
+	for _, d := range []*prometheus.Desc{backlogDesc, messagesDesc, bytesDesc, bytesMaxDesc, countMaxDesc, drainDesc, stalledDesc} {
 		to <- d
 	}
 }
@@ -82,6 +83,9 @@ func (c bufferCollector) Collect(to chan<- prometheus.Metric) {
 		gauge(messagesDesc, float64(stats.Messages))
 		gauge(bytesDesc, float64(stats.Bytes))
 		gauge(bytesMaxDesc, float64(stats.BytesMax))
+		if stats.MessagesMax > 0 {
+			gauge(countMaxDesc, float64(stats.MessagesMax))
+		}
 		gauge(drainDesc, stats.DrainPerSecond)
 		gauge(stalledDesc, stats.StalledFor.Seconds())
 	}

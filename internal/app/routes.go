@@ -89,6 +89,7 @@ type check struct {
 func (a *App) checks() []check {
 	checks := []check{
 		{"buffer", Roles(), a.buffer.Ping},
+		{"store", []Role{RoleIngest}, a.buffer.Writable},
 		{"api_keys", []Role{RoleIngest, RoleStatus}, func(context.Context) error {
 			if !a.buffer.Keys().Ready() {
 				return &payment.Error{Code: payment.CodeUnavailable, Detail: "the API keys are not loaded yet"}

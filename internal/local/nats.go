@@ -8,6 +8,7 @@ import (
 	"net"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -49,8 +50,12 @@ type NATSConfig struct {
 // NATS is a running embedded server, whose store no other process can open
 // until it is stopped or our process ends.
 type NATS struct {
-	server *server.Server
-	lock   *fileLock
+	opts *server.Options // as they were given: a server changes its own
+	log  *slog.Logger
+	lock *fileLock
+
+	mu     sync.Mutex
+	server *server.Server // nil while there is none
 }
 
 // StartNATS starts a server on cfg.Dir with all the streams and consumers that
@@ -81,11 +86,15 @@ func openNATS(ctx context.Context, opts *server.Options, log *slog.Logger) (*NAT
 	if err != nil {
 		return nil, fmt.Errorf("start NATS: %w", err)
 	}
+	given := opts.Clone()
 	srv, err := runNATS(ctx, opts, &natsLogger{log: log})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start NATS in %s: %w", opts.StoreDir, err), held.release())
 	}
-	return &NATS{server: srv, lock: held}, nil
+	if address, listens := srv.Addr().(*net.TCPAddr); listens {
+		given.Port = address.Port // the next server's too
+	}
+	return &NATS{opts: given, log: log, lock: held, server: srv}, nil
 }
 
 // natsOptions translates the configuration into the server's.
@@ -179,20 +188,36 @@ type InProcessConnProvider interface {
 	InProcessConn() (net.Conn, error)
 }
 
-// InProcess is what the NATS client's InProcessServer option takes.
-func (n *NATS) InProcess() InProcessConnProvider { return n.server }
+// InProcess is what the NATS client's InProcessServer option takes. After Restart
+// it connects to the new server.
+func (n *NATS) InProcess() InProcessConnProvider { return n }
+
+// InProcessConn implements InProcessConnProvider.
+func (n *NATS) InProcessConn() (net.Conn, error) {
+	running := n.current()
+	if running == nil {
+		return nil, errNotRunning
+	}
+	return running.InProcessConn()
+}
 
 // ClientURL is where the server listens, or "" if it does not.
 func (n *NATS) ClientURL() string {
-	if n.server.Addr() == nil {
+	running := n.current()
+	if running == nil || running.Addr() == nil {
 		return ""
 	}
-	return n.server.ClientURL()
+	return running.ClientURL()
+}
+
+func (n *NATS) current() *server.Server {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.server
 }
 
 // Stop disconnects all clients, writes everything out and waits for it.
 func (n *NATS) Stop() {
-	n.server.Shutdown()
-	n.server.WaitForShutdown()
+	halt(n.current())
 	_ = n.lock.release() // closing the descriptor frees the lock even if it reports an error
 }

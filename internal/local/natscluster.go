@@ -128,7 +128,7 @@ func (c *NATSCluster) StartNode(ctx context.Context, i int) error {
 // Leader tells which server leads a stream, -1 if none does at the moment.
 func (c *NATSCluster) Leader(stream string) int {
 	for i := range c.cfg.Nodes {
-		if node := c.node(i); node != nil && node.server.JetStreamIsStreamLeader(server.DEFAULT_GLOBAL_ACCOUNT, stream) {
+		if node := c.node(i); node != nil && node.current().JetStreamIsStreamLeader(server.DEFAULT_GLOBAL_ACCOUNT, stream) {
 			return i
 		}
 	}
@@ -200,7 +200,7 @@ func (c *NATSCluster) agree() (bool, error) {
 	running := c.running()
 	leader := -1
 	for i, node := range running {
-		if node.server.JetStreamIsLeader() {
+		if node.current().JetStreamIsLeader() {
 			leader = i
 		}
 	}
@@ -229,7 +229,7 @@ func (c *NATSCluster) agree() (bool, error) {
 // meta is what a server says about the group that keeps the cluster's streams
 // and consumers; nil if it has not joined it yet.
 func (n *NATS) meta() (*server.MetaClusterInfo, error) {
-	info, err := n.server.Jsz(&server.JSzOptions{})
+	info, err := n.current().Jsz(&server.JSzOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("ask the server about its cluster: %w", err)
 	}

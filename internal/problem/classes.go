@@ -30,6 +30,7 @@ var classes = []class{
 	{payment.CodeBatchRefused, http.StatusUnprocessableEntity, "No item of the batch was accepted"},
 	{payment.CodeTooLarge, http.StatusRequestEntityTooLarge, "The request is too large"},
 	{payment.CodeMediaType, http.StatusUnsupportedMediaType, "The media type is not supported"},
+	{payment.CodeTenantShare, http.StatusTooManyRequests, "The tenant's share of the buffer is used up"},
 	{payment.CodeBufferFull, http.StatusServiceUnavailable, "The buffer is full"},
 	{payment.CodeBufferUnavailable, http.StatusServiceUnavailable, "The buffer does not answer"},
 	{payment.CodeUnavailable, http.StatusServiceUnavailable, "Temporarily unavailable"},

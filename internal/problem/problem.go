@@ -135,14 +135,14 @@ func setHeaders(header http.Header, err error, status int) {
 	}
 }
 
-// retryAfter is when to try again, 0 if that would not help. A 503 always names
-// a time, so that no client is left to guess one.
+// retryAfter is when to try again, 0 if that would not help. A 503 and a 429
+// always name a time, so that no client is left to guess one.
 func retryAfter(err error, status int) time.Duration {
 	var wait time.Duration
 	if coded, ok := errors.AsType[*payment.Error](err); ok {
 		wait = coded.RetryAfter
 	}
-	if status == http.StatusServiceUnavailable {
+	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
 		wait = max(wait, retryAfterMin)
 	}
 	return wait

@@ -75,6 +75,7 @@ func TestWrite_eachCodeHasItsStatus(t *testing.T) {
 		payment.CodeBatchRefused:      422,
 		payment.CodeTooLarge:          413,
 		payment.CodeMediaType:         415,
+		payment.CodeTenantShare:       429,
 		payment.CodeBufferFull:        503,
 		payment.CodeBufferUnavailable: 503,
 		payment.CodeUnavailable:       503,
@@ -200,6 +201,8 @@ func TestWrite_saysWhenToTryAgain(t *testing.T) {
 		want string
 	}{
 		{payment.CodeBufferFull, 0, "1"},
+		{payment.CodeTenantShare, 0, "1"},
+		{payment.CodeTenantShare, 7 * time.Second, "7"},
 		{payment.CodeBufferFull, time.Millisecond, "1"},
 		{payment.CodeBufferFull, time.Second, "1"},
 		{payment.CodeBufferFull, time.Second + 1, "2"},
