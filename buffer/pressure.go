@@ -70,21 +70,21 @@ func (b *Buffer) Writable(context.Context) error {
 
 // storeFor stores a message on a tenant's account, or refuses it at once if the
 // tenant has more than its share already, or if a store is known to take nothing.
-func (b *Buffer) storeFor(ctx context.Context, id payment.TenantID, shard *Shard, m message) (ack, error) {
+func (b *Buffer) storeFor(ctx context.Context, id payment.TenantID, shard *Shard, m message) error {
 	tenant := b.tenants.find(id)
 	account := &tenant.accounts[shard.index]
 	if err := b.admit(tenant, account, shard); err != nil {
 		b.countRefusal(err)
-		return ack{}, err
+		return err
 	}
 	defer b.tenants.leave(tenant)
 	stored, err := b.store(ctx, shard, m)
 	if err != nil {
 		b.countRefusal(err)
-		return ack{}, err
+		return err
 	}
 	account.add(stored, m.load())
-	return stored, nil
+	return nil
 }
 
 // admit gives the tenant a place, or says why not.

@@ -87,7 +87,7 @@ func newPublisher(nc *nats.Conn, j *journal.Journal, cfg Config) (*publisher, er
 		free:     make([]uint64, 0, cfg.InFlightMax),
 	}
 	for slot := range p.slots {
-		p.free = append(p.free, uint64(slot)) //nolint:gosec // an index
+		p.free = append(p.free, uint64(slot))
 	}
 	var err error
 	if p.acks, err = nc.Subscribe(p.inbox+"*", p.acknowledge); err != nil {

@@ -156,7 +156,7 @@ func (b *Buffer) putRepeated(
 func (b *Buffer) putForgotten(
 	ctx context.Context, shard *Shard, request payment.Request,
 ) (payment.Receipt, error) {
-	_, err := b.storeFor(ctx, request.Tenant, shard, message{
+	err := b.storeFor(ctx, request.Tenant, shard, message{
 		subject: shard.intakeSubject(request.ID), id: string(request.ID) + "." + nuid.Next(), body: encode(request),
 	})
 	if err != nil {
@@ -169,7 +169,7 @@ func (b *Buffer) putForgotten(
 // that no processor can take it for a payment even if the first is lost.
 func (b *Buffer) putConflict(ctx context.Context, shard *Shard, request payment.Request) error {
 	fingerprint := request.Fingerprint()
-	_, err := b.storeFor(ctx, request.Tenant, shard, message{
+	err := b.storeFor(ctx, request.Tenant, shard, message{
 		subject: conflictPrefix + shard.number + "." + string(request.ID),
 		id:      string(request.ID) + "." + hex.EncodeToString(fingerprint[:]),
 		body:    encode(request),

@@ -58,7 +58,7 @@ func (e *roomError) Unwrap() error { return e.cause }
 // end makes the outcome final and reports whether it was not so before. The
 // caller holds mu.
 func (s *sending) end(err error) bool {
-	if s.ended || (err == nil && !(s.kept && s.answered)) {
+	if s.ended || (err == nil && (!s.kept || !s.answered)) {
 		return false
 	}
 	s.ended = true

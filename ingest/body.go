@@ -66,7 +66,7 @@ func readBody(
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Now().Add(timeout))
 
-	body := bodies.Get().(*bytes.Buffer) //nolint:forcetypeassert,errcheck // the pool holds nothing else
+	body := bodies.Get().(*bytes.Buffer) //nolint:forcetypeassert // the pool holds nothing else
 	body.Reset()
 	if _, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, bytesMax)); err != nil {
 		w.Header().Set("Connection", "close")

@@ -55,7 +55,7 @@ var readers = sync.Pool{New: func() any { return jsontext.NewDecoder(new(bytes.B
 // single members is kept in the document.
 func decode(body *bytes.Buffer) (document, error) {
 	whole := body.Bytes()
-	d := decoder{json: readers.Get().(*jsontext.Decoder)} //nolint:forcetypeassert,errcheck // the pool holds nothing else
+	d := decoder{json: readers.Get().(*jsontext.Decoder)} //nolint:forcetypeassert // the pool holds nothing else
 	defer readers.Put(d.json)
 	d.json.Reset(body, ownDuplicates)
 	if err := d.body(); err != nil {
