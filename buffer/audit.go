@@ -141,7 +141,10 @@ func (a *auditor) count(change func(*AuditStats)) {
 func (a *auditor) loadVoids(ctx context.Context) error {
 	for _, segment := range a.buffer.journal.Segments() {
 		err := a.buffer.journal.Read(ctx, segment.Number, func(record journal.Record) error {
-			if _, void, err := parseRecord(record.Payload); err == nil && void != nil {
+			if !isVoidRecord(record.Payload) {
+				return nil
+			}
+			if _, void, err := parseRecord(record.Payload); err == nil {
 				a.void(*void, segment.Number)
 			}
 			return nil

@@ -36,8 +36,11 @@ func (a *auditor) rebindTail(ctx context.Context) error {
 			continue
 		}
 		err := a.buffer.journal.Read(ctx, segment.Number, func(record journal.Record) error {
+			if record.At.Before(since) || !mayHaveKey(record.Payload) {
+				return nil
+			}
 			kept, void, err := parseRecord(record.Payload)
-			if err != nil || void != nil || record.At.Before(since) {
+			if err != nil || void != nil {
 				return nil //nolint:nilerr // the audit reports what it cannot read
 			}
 			return keys.add(ctx, kept.request, record.At)

@@ -1,6 +1,7 @@
 package buffer
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -45,6 +46,12 @@ func voidRecord(request payment.Request) []byte {
 	record := append([]byte{kindVoid}, fingerprint[:]...)
 	return append(record, request.ID...)
 }
+
+// isVoidRecord and mayHaveKey spare a start that looks for few of very many
+// receipts the reading of all.
+func isVoidRecord(payload []byte) bool { return len(payload) > 0 && payload[0] == kindVoid }
+
+func mayHaveKey(payload []byte) bool { return bytes.Contains(payload, []byte(keyHashMember)) }
 
 // parseRecord reads a record: a receipt, or what it voids.
 func parseRecord(payload []byte) (receipt, *voidKey, error) {

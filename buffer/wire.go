@@ -33,6 +33,9 @@ type wireRequest struct {
 	KeyHash       payment.KeyHash   `json:"key_hash,omitzero"` // so that a receipt can restore its binding
 }
 
+// keyHashMember is how the member of a request begins that has an idempotency key.
+const keyHashMember = `"key_hash":`
+
 // requestBytesFirst is set aside for a request on the stream; few are longer.
 const requestBytesFirst = 512
 
@@ -72,7 +75,7 @@ func appendRequest(b []byte, r payment.Request) []byte {
 	b = append(b, `,"accepted_at_ms":`...)
 	b = strconv.AppendInt(b, r.AcceptedAt.UnixMilli(), 10)
 	if r.KeyHash != "" {
-		b = appendText(b, `,"key_hash":`, string(r.KeyHash))
+		b = appendText(b, ","+keyHashMember, string(r.KeyHash))
 	}
 	return append(b, '}')
 }
