@@ -41,6 +41,12 @@ func Of(number int) []byte {
 		hex.EncodeToString(sum[16:28]), 100+int(sum[28])<<8, hex.EncodeToString(sum[29:32]), 100_000+number, firstMilli+number)
 }
 
+// Mark gives a part of a payload that no other has, and that starts in its first
+// half.
+func Mark(number int) []byte {
+	return fmt.Appendf(nil, `%s%08d-`, orderMember, number%numbersMax)
+}
+
 // Number tells which payload this is; false if it is none that Of gives, in each
 // of its bytes.
 func Number(payload []byte) (int, bool) {

@@ -1,6 +1,7 @@
 package receipt
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 
@@ -16,6 +17,9 @@ func TestOf_isAPaymentOfAbout300Bytes(t *testing.T) {
 		var members map[string]any
 		if err := json.Unmarshal(payload[1:], &members); err != nil || payload[0] != 'R' || len(members) != 11 {
 			t.Errorf("%d is %s: %v", number, payload, err)
+		}
+		if at := bytes.Index(payload, Mark(number)); at < 0 || at > len(payload)/2 || bytes.Contains(payload, Mark(number+1)) {
+			t.Errorf("the mark of %d is at %d", number, at)
 		}
 		if got, whole := Number(payload); got != number || !whole {
 			t.Errorf("%d is recognised as %d, %t", number, got, whole)

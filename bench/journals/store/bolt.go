@@ -82,10 +82,8 @@ func (b *bolt) Read(fn func(payload []byte)) (err error) {
 func (b *bolt) RemoveOldHalf() error {
 	return b.db.Update(func(tx *bbolt.Tx) error {
 		bucket := tx.Bucket(boltBucket)
-		cursor := bucket.Cursor()
-		end := bucket.Sequence() / 2
-		for key, _ := cursor.First(); key != nil && binary.BigEndian.Uint64(key) <= end; key, _ = cursor.First() {
-			if err := cursor.Delete(); err != nil {
+		for number := uint64(1); number <= bucket.Sequence()/2; number++ {
+			if err := bucket.Delete(keyOf(number)); err != nil {
 				return err
 			}
 		}

@@ -15,8 +15,8 @@ type raftWAL struct {
 	*loop
 	wal  *wal.WAL
 	meta *metadb.BoltMetaDB // its list of segments; closing the log leaves it open
-	last uint64      // index of the newest
-	logs []*raft.Log // of a group; used again for the next
+	last uint64             // index of the newest
+	logs []*raft.Log        // of a group; used again for the next
 }
 
 func openRaftWAL(cfg Config) (*raftWAL, error) {
