@@ -36,7 +36,7 @@ func compare(ctx context.Context, opts options, progress io.Writer) (_ *report.J
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }() //nolint:gosec // made by us
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	b := &bench{opts: opts, dir: dir, progress: progress}
 	j, err := b.document(ctx)
 	if err != nil {
@@ -75,7 +75,7 @@ func (b *bench) document(ctx context.Context) (*report.Journals, error) {
 	if j.Disk, err = machine.MeasureDisk(b.dir); err != nil {
 		return nil, err
 	}
-	_, j.FlushesKnown = j.Disk.Flushes()
+	_, j.DiskKnown = j.Disk.Flushes()
 	self, ok := debug.ReadBuildInfo()
 	if !ok {
 		return nil, errors.New("versions: this program was built without modules")

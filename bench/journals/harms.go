@@ -49,7 +49,7 @@ func (b *bench) harm(ctx context.Context, j *report.Journals) error {
 func (b *bench) tries(ctx context.Context, way harm.Way, killed play.Order) (report.JournalHarmed, error) {
 	harmed := report.JournalHarmed{Way: string(way), Store: string(killed.Kind), RightLowest: b.opts.harmedRecords}
 	for try := range b.opts.harms {
-		found, err := b.try(ctx, way, killed, uint64(try)) //nolint:gosec // not negative
+		found, err := b.try(ctx, way, killed, uint64(try))
 		if err != nil && !errors.Is(err, errDied) {
 			return harmed, err
 		}

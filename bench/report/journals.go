@@ -30,13 +30,13 @@ type Journals struct {
 	HarmedRecords int
 	HarmedSegment int64
 
-	Machine      machine.Machine
-	Disk         machine.Disk
-	FlushesKnown bool
-	Versions     JournalVersions
-	Measured     time.Time
-	LoadBefore   float64 // load average over a minute
-	LoadAfter    float64
+	Machine    machine.Machine
+	Disk       machine.Disk
+	DiskKnown  bool // whether the kernel counts what the disk does
+	Versions   JournalVersions
+	Measured   time.Time
+	LoadBefore float64 // load average over a minute
+	LoadAfter  float64
 }
 
 // JournalVersions are what was measured, in which release.

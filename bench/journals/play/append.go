@@ -113,7 +113,7 @@ func (r *run) rates(before, after reading) Rates {
 		Allocations:  float64(after.allocations-before.allocations) / each,
 		AllocBytes:   float64(after.allocBytes-before.allocBytes) / each,
 		Flushes:      float64(after.flushes-before.flushes) / each,
-		FlushesKnown: after.flushesKnown,
+		DiskKnown:    after.diskKnown,
 		WrittenBytes: float64(after.written-before.written) / each,
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/paybuf/paybuf/bench/journals/receipt"
 	"github.com/paybuf/paybuf/bench/journals/store"
@@ -42,7 +43,7 @@ func (o Order) fill(in io.Reader, out io.Writer) (err error) {
 // open measures how long it takes until one could append.
 func (o Order) open() (Took, error) {
 	var s store.Store
-	took, err := cost(func() (err error) {
+	took, err := cost(machine.Disk{}, func() (err error) {
 		s, err = store.Open(o.Kind, o.config(ignore))
 		return err
 	})
@@ -55,29 +56,35 @@ func (o Order) open() (Took, error) {
 // remove measures how long it takes to remove the old half, and what that and
 // closing the store cost: some stores tidy up later.
 func (o Order) remove() (Took, error) {
+	disk, err := machine.MeasureDisk(o.Dir)
+	if err != nil {
+		return Took{}, err
+	}
 	s, err := store.Open(o.Kind, o.config(ignore))
 	if err != nil {
 		return Took{}, err
 	}
 	var removed Took
-	all, err := cost(func() (err error) {
-		removed, err = cost(s.RemoveOldHalf)
-		return errors.Join(err, s.Close())
+	all, err := cost(disk, func() (err error) {
+		removed, err = cost(disk, s.RemoveOldHalf)
+		err = errors.Join(err, s.Close())
+		syscall.Sync()
+		return err
 	})
 	all.Time = removed.Time
 	return all, err
 }
 
 // cost measures a deed.
-func cost(do func() error) (Took, error) {
-	before, err := read(machine.Disk{})
+func cost(disk machine.Disk, do func() error) (Took, error) {
+	before, err := read(disk)
 	if err != nil {
 		return Took{}, err
 	}
 	if err := do(); err != nil {
 		return Took{}, err
 	}
-	after, err := read(machine.Disk{})
+	after, err := read(disk)
 	return Took{
 		Time: Span(after.at.Sub(before.at)), CPU: Span(after.cpu - before.cpu), WrittenBytes: after.written - before.written,
 	}, err

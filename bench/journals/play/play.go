@@ -48,11 +48,11 @@ type Rates struct {
 	Rate         float64 `json:"rate"` // records per second
 	P50          Span    `json:"p50_ns"`
 	P99          Span    `json:"p99_ns"`
-	CPU          Span    `json:"cpu_ns"`      // of the process, per record
-	Allocations  float64 `json:"allocations"` // per record
-	AllocBytes   float64 `json:"alloc_bytes"` // per record
-	Flushes      float64 `json:"flushes"`     // of the disk, per record
-	FlushesKnown bool    `json:"flushes_known"`
+	CPU          Span    `json:"cpu_ns"`        // of the process, per record
+	Allocations  float64 `json:"allocations"`   // per record
+	AllocBytes   float64 `json:"alloc_bytes"`   // per record
+	DiskKnown    bool    `json:"disk_known"`    // the kernel tells what follows
+	Flushes      float64 `json:"flushes"`       // of the disk, per record
 	WrittenBytes float64 `json:"written_bytes"` // to the disk, per record
 }
 
@@ -60,7 +60,7 @@ type Rates struct {
 type Took struct {
 	Time         Span  `json:"time_ns"`
 	CPU          Span  `json:"cpu_ns"`
-	WrittenBytes int64 `json:"written_bytes"`
+	WrittenBytes int64 `json:"written_bytes"` // to the disk; 0 if not known
 }
 
 // Found is what a store gave back.

@@ -15,7 +15,7 @@ type reading struct {
 	written                 int64
 	allocations, allocBytes uint64
 	flushes                 int64
-	flushesKnown            bool
+	diskKnown               bool
 }
 
 func read(disk machine.Disk) (reading, error) {
@@ -24,13 +24,11 @@ func read(disk machine.Disk) (reading, error) {
 	if now.cpu, err = machine.CPU(os.Getpid()); err != nil {
 		return now, err
 	}
-	if now.written, err = machine.WrittenBytes(os.Getpid()); err != nil {
-		return now, err
-	}
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
 	now.allocations, now.allocBytes = memory.Mallocs, memory.TotalAlloc
-	now.flushes, now.flushesKnown = disk.Flushes()
+	now.flushes, now.diskKnown = disk.Flushes()
+	now.written, _ = disk.WrittenBytes()
 	now.at = time.Now()
 	return now, nil
 }
