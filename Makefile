@@ -70,6 +70,10 @@ readme: build ## Run the README's commands
 bench: setup ## Measure intake beside its peers and write docs/benchmarks.md (six minutes)
 	@cd bench && $(GO) run . -out ../docs
 
+.PHONY: bench-journals
+bench-journals: ## Measure the journal beside its peers, damage them, and write docs/journals.md (three minutes)
+	@cd bench && $(GO) run ./journals -out ../docs
+
 ##@ Keep in order
 
 .PHONY: gen
@@ -93,4 +97,4 @@ verify: ## Check formatting, vet, lint, module files and generated documents
 
 .PHONY: help
 help: ## Show this
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

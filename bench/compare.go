@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -73,9 +72,9 @@ func describeVersions(ctx context.Context, f *field, source string, d *report.Do
 	}
 	d.Versions = report.Versions{
 		Paybuf: subject.PaybufVersion(ctx, source),
-		NATS:   versionOf(program, "github.com/nats-io/nats-server/v2"),
-		River:  versionOf(self, "github.com/riverqueue/river"),
-		PGX:    versionOf(self, "github.com/jackc/pgx/v5"),
+		NATS:   subject.ModuleVersion(program, "github.com/nats-io/nats-server/v2"),
+		River:  subject.ModuleVersion(self, "github.com/riverqueue/river"),
+		PGX:    subject.ModuleVersion(self, "github.com/jackc/pgx/v5"),
 	}
 	conn, err := pgx.Connect(ctx, f.postgres.URL())
 	if err != nil {
@@ -86,14 +85,6 @@ func describeVersions(ctx context.Context, f *field, source string, d *report.Do
 		return fmt.Errorf("versions: %w", err)
 	}
 	return nil
-}
-
-func versionOf(info *debug.BuildInfo, path string) string {
-	at := slices.IndexFunc(info.Deps, func(module *debug.Module) bool { return module.Path == path })
-	if at < 0 {
-		return "unknown"
-	}
-	return info.Deps[at].Version
 }
 
 // publish writes the documents, or prints the text if there is no directory for

@@ -29,9 +29,10 @@ type Disk struct {
 const (
 	syncsMeasured = 200
 	syncedBytes   = 4 << 10
-	// fieldFlushes is the field of /sys/block/*/stat that counts flushes of the
-	// disk's cache, from 0 (the kernel's Documentation/block/stat.rst).
-	fieldFlushes = 15
+	// The fields of /sys/block/*/stat, from 0, that count sectors written and flushes
+	// of the disk's cache (the kernel's Documentation/block/stat.rst).
+	fieldSectorsWritten = 6
+	fieldFlushes        = 15
 )
 
 // MeasureDisk syncs a few files' worth of small writes in dir.
@@ -58,6 +59,20 @@ func MeasureDisk(dir string) (Disk, error) {
 // by anybody; false if the kernel does not tell. One flush may serve several
 // fsyncs that come at once.
 func (d Disk) Flushes() (int64, bool) {
+	return d.stat(fieldFlushes)
+}
+
+// WrittenBytes is what was written to the disk since the machine started, by
+// anybody, the file system's own notes included; false if the kernel does not
+// tell, which is so whenever it does not tell Flushes.
+func (d Disk) WrittenBytes() (int64, bool) {
+	const sectorBytes = 512 // whatever the disk's own are
+	sectors, known := d.stat(fieldSectorsWritten)
+	return sectors * sectorBytes, known
+}
+
+// stat reads one of the disk's counters.
+func (d Disk) stat(field int) (int64, bool) {
 	if d.statFile == "" {
 		return 0, false
 	}
@@ -66,10 +81,10 @@ func (d Disk) Flushes() (int64, bool) {
 		return 0, false
 	}
 	fields := strings.Fields(string(content))
-	if len(fields) <= fieldFlushes {
-		return 0, false // a kernel before 5.5
+	if len(fields) <= field {
+		return 0, false // a kernel before 5.5 has no flushes
 	}
-	count, err := strconv.ParseInt(fields[fieldFlushes], 10, 64)
+	count, err := strconv.ParseInt(fields[field], 10, 64)
 	return count, err == nil
 }
 

@@ -157,8 +157,12 @@ func TestMeasureDisk_timesRealSyncs(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 	if before, known := d.Flushes(); known {
+		bytesBefore, _ := d.WrittenBytes()
 		if _, err := timeSyncs(dir); err != nil {
 			t.Fatal(err)
+		}
+		if after, known := d.WrittenBytes(); !known || after-bytesBefore < syncsMeasured*syncedBytes {
+			t.Errorf("%d bytes were counted for %d syncs of %d", after-bytesBefore, syncsMeasured, syncedBytes)
 		}
 		if after, _ := d.Flushes(); after-before < syncsMeasured {
 			t.Errorf("%d flushes were counted for %d syncs", after-before, syncsMeasured)

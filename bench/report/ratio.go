@@ -37,14 +37,24 @@ func (s samples) median(of metric) float64 {
 
 // ratio divides ours by theirs, round by round.
 func (s samples) ratio(ours, theirs string, c Case, of metric) Ratio {
-	byRound := map[int]float64{}
-	for _, sample := range s.of(theirs, c) {
-		byRound[sample.Round] = of(sample)
+	return ratioOf(s.of(ours, c).byRound(of), s.of(theirs, c).byRound(of))
+}
+
+// byRound gives one number per round.
+func (s samples) byRound(of metric) map[int]float64 {
+	values := map[int]float64{}
+	for _, sample := range s {
+		values[sample.Round] = of(sample)
 	}
+	return values
+}
+
+// ratioOf divides ours by theirs in each round that has both.
+func ratioOf(ours, theirs map[int]float64) Ratio {
 	var ratios []float64
-	for _, sample := range s.of(ours, c) {
-		if divisor := byRound[sample.Round]; divisor > 0 {
-			ratios = append(ratios, of(sample)/divisor)
+	for round, value := range ours {
+		if divisor := theirs[round]; divisor > 0 {
+			ratios = append(ratios, value/divisor)
 		}
 	}
 	if len(ratios) == 0 {
