@@ -13,7 +13,7 @@ const (
 	// threadsBesideCores run Go while others wait for the disk. Intake waits for it
 	// a thousand times a second, and the runtime takes up to 20 µs each time to
 	// notice that a core has become free. Measured in ADR 0017.
-	threadsBesideCores = 2
+	threadsBesideCores = 1
 
 	// garbagePercent lets garbage grow to three times of what is in use: as long as
 	// that is little, to collect it often costs more than the memory is worth.
