@@ -79,6 +79,7 @@ func (b *Buffer) open(ctx context.Context) error {
 		return err
 	}
 	b.recent = newRecent(b.cfg.DedupWindow)
+	b.remember(ctx)
 	b.audit = newAuditor(b)
 	b.late = make(chan lateAnswer, b.cfg.InFlightMax)
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))

@@ -47,15 +47,29 @@ func newRecent(window time.Duration) *recent {
 
 // add remembers a request that was stored.
 func (r *recent) add(request payment.Request, fingerprint payment.Fingerprint) {
-	now := time.Since(r.begun)
+	r.addAt(request, fingerprint, time.Now())
+}
+
+// addAt remembers a request that was stored at a time, the latest so far.
+func (r *recent) addAt(request payment.Request, fingerprint payment.Fingerprint, stamp time.Time) {
+	at := stamp.Sub(r.begun)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.young) >= recentMax || now-r.since > r.window {
-		r.old, r.young, r.since = r.young, map[recentID]stored{}, now
+	if len(r.young) >= recentMax || at-r.since > r.window {
+		r.old, r.young, r.since = r.young, map[recentID]stored{}, at
 	}
 	r.young[recentIDOf(request.ID)] = stored{
-		fingerprint: fingerprint, acceptedAtMS: request.AcceptedAt.UnixMilli(), at: now,
+		fingerprint: fingerprint, acceptedAtMS: request.AcceptedAt.UnixMilli(), at: at,
 	}
+}
+
+// forget drops an id.
+func (r *recent) forget(id payment.ID) {
+	key := recentIDOf(id)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.young, key)
+	delete(r.old, key)
 }
 
 // find gives the first request with an id, if it was stored within the window.

@@ -176,7 +176,7 @@ func (s *Shard) streamConfig() jetstream.StreamConfig {
 		DenyDelete:  true,
 		AllowDirect: true,
 	}
-	if s.cfg.InProcess != nil && s.cfg.Durability != StreamOnly {
+	if s.cfg.writesBehind() {
 		// The server dies with us, and the journal has what it had not written yet.
 		cfg.PersistMode = jetstream.AsyncPersistMode
 	}
