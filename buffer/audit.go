@@ -167,6 +167,7 @@ func (a *auditor) publishTail(ctx context.Context, until time.Time) error {
 	if until.Before(last) {
 		last = until
 	}
+	tail := republisher{auditor: a}
 	for _, segment := range a.buffer.journal.Segments() {
 		if segment.Active || segment.SealedAt.Before(last.Add(-clockMargin)) {
 			continue
@@ -175,13 +176,13 @@ func (a *auditor) publishTail(ctx context.Context, until time.Time) error {
 			if record.At.Before(last.Add(-clockMargin)) {
 				return nil
 			}
-			return a.publish(ctx, record)
+			return tail.add(ctx, record)
 		})
 		if err != nil {
 			return err
 		}
 	}
-	return nil
+	return tail.finish(ctx)
 }
 
 // round checks the segments that are old enough for every receipt in them to
@@ -280,50 +281,15 @@ func auditGroup[T ~string](
 	if err != nil {
 		return 0, err
 	}
+	lost := republisher{auditor: a}
 	for _, id := range missing {
 		for _, record := range group[id] {
-			if err := a.publish(ctx, record); err != nil {
+			if err := lost.add(ctx, record); err != nil {
 				return len(missing), err
 			}
 		}
 	}
-	return len(missing), nil
-}
-
-// publish stores a receipt on the stream again, by the id that it had: if the
-// stream has it after all, nothing happens.
-func (a *auditor) publish(ctx context.Context, record journal.Record) error {
-	kept, void, err := parseRecord(record.Payload)
-	if err != nil || void != nil || a.isVoid(kept.request) {
-		return nil
-	}
-	shard, m := a.buffer.messageOf(kept)
-	if shard.health.failed() {
-		return errStoresNothing
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, a.buffer.cfg.PutTimeout, errPutTimeout)
-	defer cancel()
-	result, err := a.buffer.store(ctx, shard, m)
-	if err != nil {
-		return err
-	}
-	if !result.Duplicate {
-		a.count(func(c *AuditStats) { c.Repairs++ })
-	}
-	return nil
-}
-
-// messageOf is the message that a receipt was written beside. It shares no bytes
-// with the receipt.
-func (b *Buffer) messageOf(kept receipt) (*Shard, message) {
-	body := append([]byte(nil), kept.body...)
-	if kept.batch != "" {
-		shard := b.shardOf(payment.ID(kept.batch))
-		return shard, shard.batchMessage(kept.batch, body, nil)
-	}
-	id := kept.request.ID
-	shard := b.shardOf(id)
-	return shard, message{subject: shard.intakeSubject(id), id: string(id), body: body}
+	return len(missing), lost.finish(ctx)
 }
 
 // frontier is the moment before which every receipt must have a row by now: all
