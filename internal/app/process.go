@@ -23,7 +23,7 @@ const (
 	memoryBytes = 480 << 20
 	// spareFactor of what is in use is let have, however much that is: a limit below
 	// would have the collector run all the time.
-	spareFactor  = 1.25
+	spareFactor  = 1.15
 	memoryPeriod = 2 * time.Second
 )
 

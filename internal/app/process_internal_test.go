@@ -60,11 +60,11 @@ func TestTuneProcess_leavesAloneWhatTheEnvironmentSets(t *testing.T) {
 
 func TestMemoryLimit_isNeverBelowWhatIsInUse(t *testing.T) {
 	for inUse, want := range map[uint64]int64{
-		0:                     memoryBytes,
-		memoryBytes / 2:       memoryBytes,
-		memoryBytes:           memoryBytes * 5 / 4,
-		8 << 30:               10 << 30,
-		math.MaxInt64 / 4 * 3: math.MaxInt64 / 16 * 15,
+		0:                 memoryBytes,
+		memoryBytes / 2:   memoryBytes,
+		memoryBytes:       memoryBytes / 100 * 115,
+		100 << 30:         115 << 30,
+		math.MaxInt64 / 2: math.MaxInt64 / 200 * 115,
 	} {
 		got := memoryLimit(inUse)
 		if delta := float64(got-want) / float64(want); math.Abs(delta) > 1e-9 {
