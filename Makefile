@@ -67,7 +67,7 @@ readme: build ## Run the README's commands
 ##@ Measure
 
 .PHONY: bench
-bench: setup ## Measure intake beside its peers and write docs/benchmarks.md (ten minutes)
+bench: setup ## Measure intake beside its peers and write docs/benchmarks.md (under ten minutes)
 	@cd bench && $(GO) run . -out ../docs
 
 ##@ Keep in order

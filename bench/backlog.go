@@ -14,15 +14,16 @@ import (
 	"github.com/paybuf/paybuf/bench/subject"
 )
 
-// fillTimeout is how long Paybuf may take for the whole backlog.
-const fillTimeout = 90 * time.Second
+// fillMax is how long Paybuf is filled: a slow one gets a smaller backlog.
+const fillMax = 90 * time.Second
 
 // hoard is a Paybuf of its own that takes a backlog in, which nobody takes out.
 type hoard struct {
-	bench  *bench
-	dir    string
-	paybuf *subject.Subject // nil while none runs
-	killed bool             // so that its Postgres still runs
+	bench    *bench
+	dir      string
+	payments int              // that it has taken in
+	paybuf   *subject.Subject // nil while none runs
+	killed   bool             // so that its Postgres still runs
 }
 
 // backlog finds out what payments cost that wait: memory, and time at the next
@@ -36,7 +37,7 @@ func (b *bench) backlog(ctx context.Context) (_ *report.Backlog, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, h.remove()) }()
-	seen := &report.Backlog{Payments: b.opts.backlog, Rest: b.opts.rest}
+	seen := &report.Backlog{Rest: b.opts.rest}
 	if err := h.fill(ctx, seen); err != nil {
 		return nil, fmt.Errorf("backlog: %w", err)
 	}
@@ -65,12 +66,13 @@ func (h *hoard) fill(ctx context.Context, seen *report.Backlog) error {
 	b := h.bench
 	result, err := load.Fill(ctx, load.Plan{
 		Address: h.paybuf.Address, Connections: report.Batches.Connections, Batch: report.Batches.Batch,
-		CountsRepeats: true, Run: b.runs, Window: fillTimeout,
+		CountsRepeats: true, Run: b.runs, Window: fillMax,
 	}, b.opts.backlog)
 	if err != nil {
 		return err
 	}
-	seen.FillRate = result.Rate()
+	h.payments = int(result.Payments)
+	seen.Payments, seen.FillRate = h.payments, result.Rate()
 	if seen.PeakBytes, err = machine.PeakResidentBytes(h.paybuf.PID); err != nil {
 		return err
 	}
@@ -82,7 +84,7 @@ func (h *hoard) fill(ctx context.Context, seen *report.Backlog) error {
 	}
 	b.say("backlog  %d payments at %.0f/s  %d MB at most, %d MB at rest\n",
 		seen.Payments, seen.FillRate, seen.PeakBytes/1e6, seen.RestBytes/1e6)
-	return h.paybuf.AwaitBacklog(ctx, b.opts.backlog)
+	return h.paybuf.AwaitBacklog(ctx, h.payments)
 }
 
 // restart starts Paybuf again and sees to it that it still has everything.
@@ -91,7 +93,7 @@ func (h *hoard) restart(ctx context.Context, after string) (report.Restart, erro
 		return report.Restart{}, err
 	}
 	again := report.Restart{Ready: h.paybuf.ReadyAfter}
-	if err := h.paybuf.AwaitBacklog(ctx, h.bench.opts.backlog); err != nil {
+	if err := h.paybuf.AwaitBacklog(ctx, h.payments); err != nil {
 		return report.Restart{}, err
 	}
 	var err error

@@ -83,6 +83,9 @@ func TestCompare_measuresEveryServerInEveryCaseAndLeavesNothing(t *testing.T) {
 		if d.FlushesKnown && sample.Server != d.Baseline && sample.Case.RepeatPercent < 100 && sample.FlushRate == 0 {
 			t.Errorf("%s, %s: it stored nothing", sample.Server, sample.Case)
 		}
+		if c := sample.Case; (c == report.Keyed || c == report.Batches) && (sample.Answers == 0 || sample.Misjudged > 0) {
+			t.Errorf("%s: %d answers, %d of them wrong", c, sample.Answers, sample.Misjudged)
+		}
 		answers[sample.Server] += sample.Answers
 		cost[sample.Server] += sample.ServerCPU
 		cost[sample.Server+"'s Postgres"] += sample.PostgresCPU
@@ -97,6 +100,10 @@ func TestCompare_measuresEveryServerInEveryCaseAndLeavesNothing(t *testing.T) {
 		if cost[who] == 0 {
 			t.Errorf("%s cost nothing in all cases together", who)
 		}
+	}
+	if kept := d.Backlog; kept == nil || kept.Payments != opts.backlog || kept.PeakBytes == 0 || kept.RestBytes == 0 ||
+		kept.AfterKill.Ready <= 0 || kept.AfterStop.Ready <= 0 {
+		t.Errorf("the backlog is %+v", kept)
 	}
 	checkNothingIsLeft(t, opts.dir)
 	checkDocuments(t, d)
@@ -144,6 +151,46 @@ func TestCompare_interruptedLeavesNothing(t *testing.T) {
 		}
 		checkNothingIsLeft(t, opts.dir)
 	})
+}
+
+// vacant is a bench whose servers have ended.
+func vacant(t *testing.T, progress io.Writer) *bench {
+	t.Helper()
+	opts := short(t)
+	f := &field{dir: opts.dir, servers: filepath.Join(opts.dir, "servers")}
+	var err error
+	if f.program, err = subject.BuildPaybuf(t.Context(), opts.source, opts.dir); err != nil {
+		t.Fatal(err)
+	}
+	return &bench{opts: opts, field: f, progress: progress}
+}
+
+func TestBacklog_interruptedLeavesNothing(t *testing.T) {
+	errNow := errors.New("now")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	b := vacant(t, onWrite{call: func() { cancel(errNow) }})
+	if _, err := b.backlog(ctx); !errors.Is(err, errNow) {
+		t.Errorf("it ended with %v", err)
+	}
+	if err := os.Remove(b.field.program); err != nil {
+		t.Error(err)
+	}
+	checkNothingIsLeft(t, b.opts.dir)
+}
+
+func TestBacklog_killedAndNotStartedAgainLeavesNothing(t *testing.T) {
+	b := vacant(t, io.Discard)
+	h := &hoard{bench: b, dir: filepath.Join(b.opts.dir, "backlog")}
+	if err := os.Mkdir(h.dir, passableMode); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(h.kill(), h.remove(), os.Remove(b.field.program)); err != nil {
+		t.Error(err)
+	}
+	checkNothingIsLeft(t, b.opts.dir)
 }
 
 func TestRun_isWorthNothingIfRequestsAreRefused(t *testing.T) {

@@ -2,27 +2,23 @@ package load
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-var errFillSlow = errors.New("filling took too long")
-
 // Fill sends a number of payments, as fast as they are answered, and gives what the
-// clients saw from the first to the last. The plan's warm-up is left out, and its
-// window is the longest that it may take. An error means that not all of them were
-// accepted as new, or that ctx ended before.
+// clients saw from the first to the last. The plan's warm-up is left out; when its
+// window closes, Fill stops with those that were answered. An error means that one
+// was not accepted as new, or that ctx ended before.
 func Fill(ctx context.Context, plan Plan, payments int) (*Result, error) {
 	if payments%plan.items() != 0 {
 		return nil, fmt.Errorf("load: %d payments are not whole batches of %d", payments, plan.items())
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, plan.Window, errFillSlow)
-	defer cancel()
 	started := time.Now()
-	workers, err := connect(ctx, plan, started.Add(plan.Window+answerTimeout))
+	closes := started.Add(plan.Window)
+	workers, err := connect(ctx, plan, closes.Add(answerTimeout))
 	if err != nil {
 		return nil, fmt.Errorf("load: %w", err)
 	}
@@ -32,7 +28,7 @@ func Fill(ctx context.Context, plan Plan, payments int) (*Result, error) {
 	)
 	left.Store(int64(payments / plan.items()))
 	for i := range workers {
-		wg.Go(func() { workers[i].err = workers[i].fill(ctx, &left) })
+		wg.Go(func() { workers[i].err = workers[i].fill(ctx, closes, &left) })
 	}
 	wg.Wait()
 	result, err := collect(workers, time.Since(started), nil)
@@ -42,10 +38,10 @@ func Fill(ctx context.Context, plan Plan, payments int) (*Result, error) {
 	return result, err
 }
 
-// fill sends until none are left, or one goes wrong.
-func (w *worker) fill(ctx context.Context, left *atomic.Int64) error {
+// fill sends until none are left, time is over, or an answer is wrong.
+func (w *worker) fill(ctx context.Context, closes time.Time, left *atomic.Int64) error {
 	defer w.close()
-	for left.Add(-1) >= 0 && w.seen.FirstWrong == "" {
+	for time.Now().Before(closes) && w.seen.FirstWrong == "" && left.Add(-1) >= 0 {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}

@@ -43,7 +43,7 @@ func connect(ctx context.Context, plan Plan, deadline time.Time) ([]worker, erro
 		}
 		workers[i] = worker{
 			plan: plan, client: client, request: newRequest(plan, i),
-			orders: newOrders(plan, uint64(i)), //nolint:gosec // not negative
+			orders: newOrders(plan, uint64(i)),
 		}
 	}
 	return workers, nil

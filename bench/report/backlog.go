@@ -21,3 +21,8 @@ type Restart struct {
 	Ready     time.Duration // from its exec until it was ready
 	PeakBytes int64         // resident until it had counted the backlog
 }
+
+// mostBytes is the most memory that was resident at any of these moments.
+func (b *Backlog) mostBytes() int64 {
+	return max(b.PeakBytes, b.RestBytes, b.AfterKill.PeakBytes, b.AfterStop.PeakBytes)
+}

@@ -79,7 +79,7 @@ func TestDocument_holdsRatiosFirstThenNumbersThenMachine(t *testing.T) {
 		"| payments/s in batches of 100 | at least 3 × the best rate one by one | **4.00** | yes |",
 		"| requests/s with 20 % repeated orders | at least 0.9 × without | **1.00** | yes |",
 		"| requests/s with Idempotency-Key | at least 0.6 × without | **0.50** | no |",
-		"| peak memory with a backlog of 1,000,000 | at most 600 MB | **601** | no |",
+		"| memory with a backlog of 1,000,000 | at most 600 MB | **601** | no |",
 		"| restart with that backlog, after kill -9 | at most 5 s | **4.56** | yes |",
 		"### 16 connections",
 		"| paybuf | 13,500 | 2.00 | 5.00 | 30 | 20 | 11 | 64 | 2,500 |",

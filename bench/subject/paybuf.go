@@ -106,10 +106,10 @@ func RemoveData(dir string) error {
 	errs := []error{err}
 	for _, link := range links {
 		if target, err := os.Readlink(link); err == nil {
-			errs = append(errs, os.RemoveAll(filepath.Dir(target))) //nolint:gosec // the link is internal/local's
+			errs = append(errs, os.RemoveAll(filepath.Dir(target)))
 		}
 	}
-	return errors.Join(append(errs, os.RemoveAll(dir))...) //nolint:gosec // made by us
+	return errors.Join(append(errs, os.RemoveAll(dir))...)
 }
 
 // infoName is the file by which Paybuf says where it is.
