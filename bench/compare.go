@@ -29,11 +29,11 @@ func compare(ctx context.Context, opts options, progress io.Writer) (_ *report.D
 	if err != nil {
 		return nil, err
 	}
-	f, err := startField(ctx, opts)
+	f, err := openField(ctx, opts)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, f.stop()) }()
+	defer func() { err = errors.Join(err, f.close()) }()
 	d := &report.Document{
 		Ours: ours, Peers: []string{string(peer.Insert), string(peer.River)}, Baseline: string(peer.Bare),
 		Measured: time.Now().UTC(), Rounds: opts.rounds, Window: opts.window, WarmUp: opts.warmUp(),
@@ -49,13 +49,16 @@ func compare(ctx context.Context, opts options, progress io.Writer) (_ *report.D
 	if err := describeVersions(ctx, f, opts.source, d); err != nil {
 		return nil, err
 	}
-	b := &bench{opts: opts, subjects: f.subjects, disk: d.Disk, progress: progress}
+	b := &bench{opts: opts, field: f, disk: d.Disk, progress: progress}
 	ctx, cancel := context.WithTimeoutCause(ctx, opts.limit(), errTooLong)
 	defer cancel()
 	if err := b.rounds(ctx); err != nil {
 		return nil, err
 	}
 	d.Samples = b.samples
+	if d.Backlog, err = b.backlog(ctx); err != nil {
+		return nil, err
+	}
 	d.LoadAfter, err = machine.LoadAverage()
 	return d, err
 }

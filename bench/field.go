@@ -25,51 +25,59 @@ var names = []string{string(peer.Bare), string(peer.Insert), string(peer.River),
 type field struct {
 	dir      string
 	program  string // paybuf
+	servers  string // directory of those that run
 	postgres *local.Postgres
-	subjects []*subject.Subject
+	subjects []*subject.Subject // in the order of names
 }
 
 const postgresStopTimeout = 30 * time.Second
 
-// startField starts all servers. They stay up for all rounds, idle while another
-// is measured. After an error everything has been stopped again.
-func startField(ctx context.Context, opts options) (_ *field, err error) {
+// openField builds what is measured and starts all servers. After an error
+// everything has been stopped again.
+func openField(ctx context.Context, opts options) (_ *field, err error) {
 	dir, err := os.MkdirTemp(opts.dir, "paybuf-bench-")
 	if err != nil {
 		return nil, err
 	}
-	f := &field{dir: dir}
+	f := &field{dir: dir, servers: filepath.Join(dir, "servers")}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, f.stop())
+			err = errors.Join(err, f.close())
 		}
 	}()
-	if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // Postgres' own user must get through
+	if err := os.Chmod(dir, passableMode); err != nil {
 		return nil, err
 	}
 	if f.program, err = subject.BuildPaybuf(ctx, opts.source, dir); err != nil {
 		return nil, err
 	}
-	f.postgres, err = local.StartPostgres(ctx, local.PostgresConfig{
-		Dir: filepath.Join(dir, "peers"), StopWithParent: true, Logger: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		return nil, err
-	}
-	return f, f.startSubjects(ctx)
+	return f, f.start(ctx)
 }
 
-func (f *field) startSubjects(ctx context.Context) error {
+// passableMode lets Postgres' own user through to its cluster.
+const passableMode = 0o711
+
+// start starts all servers with nothing stored.
+func (f *field) start(ctx context.Context) error {
+	err := os.Mkdir(f.servers, passableMode)
+	if err != nil {
+		return err
+	}
+	f.postgres, err = local.StartPostgres(ctx, local.PostgresConfig{
+		Dir: filepath.Join(f.servers, "peers"), StopWithParent: true, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		return err
+	}
 	for _, name := range names {
 		var s *subject.Subject
-		var err error
 		switch kind := peer.Kind(name); kind {
 		case peer.Insert, peer.River:
-			s, err = subject.StartPeer(ctx, kind, f.dir, f.postgres)
+			s, err = subject.StartPeer(ctx, kind, f.servers, f.postgres)
 		case peer.Bare:
-			s, err = subject.StartPeer(ctx, kind, f.dir, nil)
+			s, err = subject.StartPeer(ctx, kind, f.servers, nil)
 		default:
-			s, err = subject.StartPaybuf(ctx, f.program, f.dir)
+			s, err = subject.StartPaybuf(ctx, f.program, f.servers)
 		}
 		if err != nil {
 			return err
@@ -79,33 +87,34 @@ func (f *field) startSubjects(ctx context.Context) error {
 	return nil
 }
 
-// stop ends everything, the last first, and removes the directory.
+// renew starts all servers anew, with nothing stored.
+func (f *field) renew(ctx context.Context) error {
+	if err := f.stop(); err != nil {
+		return err
+	}
+	return f.start(ctx)
+}
+
+// stop ends all servers, the last first, and removes what they stored.
 func (f *field) stop() error {
 	var errs []error
 	for _, s := range slices.Backward(f.subjects) {
 		errs = append(errs, s.Stop())
 	}
+	f.subjects = nil
 	if f.postgres != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), postgresStopTimeout)
 		defer cancel()
 		errs = append(errs, f.postgres.Stop(ctx))
+		f.postgres = nil
 	}
-	for _, data := range []string{"peers", "paybuf-data"} {
-		errs = append(errs, removeCluster(filepath.Join(f.dir, data)))
-	}
-	errs = append(errs, os.RemoveAll(f.dir)) //nolint:gosec // made by us
-	if err := errors.Join(errs...); err != nil {
+	if err := errors.Join(append(errs, subject.RemoveData(f.servers))...); err != nil {
 		return fmt.Errorf("stop: %w", err)
 	}
 	return nil
 }
 
-// removeCluster removes a Postgres cluster that is kept outside of its directory,
-// because Postgres' own user could not get into that.
-func removeCluster(data string) error {
-	target, err := os.Readlink(filepath.Join(data, "postgres"))
-	if err != nil {
-		return nil //nolint:nilerr // no link: it is inside, or there is none
-	}
-	return os.RemoveAll(filepath.Dir(target)) //nolint:gosec // the link is internal/local's
+// close stops what runs and removes everything.
+func (f *field) close() error {
+	return errors.Join(f.stop(), os.RemoveAll(f.dir)) //nolint:gosec // made by us
 }

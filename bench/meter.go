@@ -47,7 +47,7 @@ func (m *meter) read() error {
 // sample puts together what the clients saw and what it cost.
 func (m *meter) sample(result *load.Result) report.Sample {
 	before, after := m.readings[0], m.readings[len(m.readings)-1]
-	answers := result.Latency.Count()
+	answers := result.Payments
 	each := func(before, after time.Duration) time.Duration {
 		return (after - before) / time.Duration(max(1, answers))
 	}

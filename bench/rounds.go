@@ -12,19 +12,21 @@ import (
 	"github.com/paybuf/paybuf/bench/subject"
 )
 
-// play is a case with what it takes to produce it.
+// play is a case with who plays it.
 type play struct {
 	report.Case
-	repeatEvery int
-	oursOnly    bool
+	oursOnly bool
 }
 
 var plays = []play{
-	{Case: report.Case{Connections: 16}},
-	{Case: report.Case{Connections: 64}},
-	{Case: report.Case{Connections: 256}},
-	{Case: report.Case{Connections: 64, RepeatPercent: 20}, repeatEvery: 5},
-	{Case: report.Case{Connections: 64, RepeatPercent: 100}, repeatEvery: 1, oursOnly: true},
+	{Case: report.Few},
+	{Case: report.Some},
+	{Case: report.Many},
+	{Case: report.Repeats20},
+	{Case: report.Repeats80, oursOnly: true},
+	{Case: report.Repeats100, oursOnly: true},
+	{Case: report.Keyed, oursOnly: true},
+	{Case: report.Batches, oursOnly: true},
 }
 
 // runsPerRound is how many runs play all cases once.
@@ -43,7 +45,7 @@ func runsPerRound() int {
 // bench plays all rounds.
 type bench struct {
 	opts     options
-	subjects []*subject.Subject // in the order of names
+	field    *field
 	disk     machine.Disk
 	progress io.Writer
 
@@ -53,19 +55,33 @@ type bench struct {
 
 // rounds plays each case with one server after the other, and all of that again
 // and again, so that whatever the machine does besides hits all alike. Each round
-// begins with another server, so that none always inherits the same neighbour.
+// begins with another server, so that none always inherits the same neighbour, and
+// with nothing stored: what nobody drains would fill the servers up.
 func (b *bench) rounds(ctx context.Context) error {
 	for round := range b.opts.rounds {
-		for _, p := range plays {
-			for i := range b.subjects {
-				s := b.subjects[(i+round)%len(b.subjects)]
-				if p.oursOnly && s.Name != ours {
-					continue
-				}
-				if err := b.run(ctx, round, p, s); err != nil {
-					return fmt.Errorf("%s, %s, round %d: %w", s.Name, p.Case, round+1, err)
-				}
+		if round > 0 {
+			if err := b.field.renew(ctx); err != nil {
+				return fmt.Errorf("round %d: %w", round+1, err)
 			}
+		}
+		for _, p := range plays {
+			if err := b.play(ctx, round, p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (b *bench) play(ctx context.Context, round int, p play) error {
+	subjects := b.field.subjects
+	for i := range subjects {
+		s := subjects[(i+round)%len(subjects)]
+		if p.oursOnly && s.Name != ours {
+			continue
+		}
+		if err := b.run(ctx, round, p, s); err != nil {
+			return fmt.Errorf("%s, %s, round %d: %w", s.Name, p.Case, round+1, err)
 		}
 	}
 	return nil
@@ -75,7 +91,7 @@ func (b *bench) run(ctx context.Context, round int, p play, s *subject.Subject) 
 	syscall.Sync() // the last run's dirty pages are not for this one to write
 	m := meter{subject: s, disk: b.disk}
 	result, err := load.Run(ctx, load.Plan{
-		Address: s.Address, Connections: p.Connections, RepeatEvery: p.repeatEvery,
+		Address: s.Address, Connections: p.Connections, RepeatPercent: p.RepeatPercent, Batch: p.Batch, Keyed: p.Keyed,
 		CountsRepeats: s.CountsRepeats, Run: b.runs, WarmUp: b.opts.warmUp(), Window: b.opts.window,
 	}, m.read)
 	b.runs++
@@ -83,7 +99,7 @@ func (b *bench) run(ctx context.Context, round int, p play, s *subject.Subject) 
 		return err
 	}
 	if result.Refused > 0 {
-		return fmt.Errorf("%d of %d requests were refused, such as by\n%s", result.Refused, result.Latency.Count(), result.FirstWrong)
+		return fmt.Errorf("%d of %d payments were refused, such as by\n%s", result.Refused, result.Payments, result.FirstWrong)
 	}
 	sample := m.sample(result)
 	sample.Case, sample.Server, sample.Round = p.Case, s.Name, round

@@ -10,13 +10,16 @@ import (
 	"time"
 )
 
-// answerBytesMax is the longest answer that is understood, head and body.
-const answerBytesMax = 8 << 10
+const (
+	// answerBytesMax is the longest answer that is understood, head and body; each
+	// further item of a batch adds to it.
+	answerBytesMax = 8 << 10
+	itemBytesMax   = 1 << 10
+)
 
 var (
 	headEnd      = []byte("\r\n\r\n")
 	lengthPrefix = []byte("\r\nContent-Length: ")
-	repeatMark   = []byte(`"duplicate":true`)
 
 	errAnswerTooLong = errors.New("the answer is too long")
 	errNoLength      = errors.New("the answer has no Content-Length")
@@ -33,21 +36,20 @@ type client struct {
 
 // answer is what the measurement needs of an answer.
 type answer struct {
-	status  int
-	repeats bool // the server says that it has seen the order before
-	text    []byte
+	status int
+	text   []byte
 }
 
-func dial(ctx context.Context, address string, deadline time.Time) (*client, error) {
+func dial(ctx context.Context, plan Plan, deadline time.Time) (*client, error) {
 	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "tcp", address)
+	conn, err := dialer.DialContext(ctx, "tcp", plan.Address)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", errors.Join(err, context.Cause(ctx)))
 	}
 	if err := conn.SetDeadline(deadline); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
-	return &client{conn: conn, buffer: make([]byte, answerBytesMax)}, nil
+	return &client{conn: conn, buffer: make([]byte, answerBytesMax+(plan.items()-1)*itemBytesMax)}, nil
 }
 
 // exchange sends a request and waits for its answer, which holds until the next
@@ -67,7 +69,7 @@ func (c *client) exchange(request []byte) (answer, error) {
 		}
 		filled += n
 		if whole == 0 {
-			if whole, err = wholeLen(c.buffer[:filled]); err != nil {
+			if whole, err = wholeLen(c.buffer[:filled], len(c.buffer)); err != nil {
 				return answer{}, err
 			}
 		}
@@ -79,7 +81,7 @@ func (c *client) exchange(request []byte) (answer, error) {
 }
 
 // wholeLen is how long the answer will be, 0 as long as its head is incomplete.
-func wholeLen(received []byte) (int, error) {
+func wholeLen(received []byte, bytesMax int) (int, error) {
 	head := bytes.Index(received, headEnd)
 	if head < 0 {
 		return 0, nil
@@ -90,7 +92,7 @@ func wholeLen(received []byte) (int, error) {
 	}
 	digits, _, _ := bytes.Cut(rest, headEnd[:2])
 	body, err := strconv.Atoi(string(digits))
-	if err != nil || body < 0 || body > answerBytesMax {
+	if err != nil || body < 0 || body > bytesMax {
 		return 0, errAnswerTooLong
 	}
 	return head + len(headEnd) + body, nil
@@ -105,5 +107,5 @@ func parse(whole []byte) (answer, error) {
 	if err != nil {
 		return answer{}, errNotHTTP
 	}
-	return answer{status: status, repeats: bytes.Contains(whole, repeatMark), text: whole}, nil
+	return answer{status: status, text: whole}, nil
 }

@@ -35,16 +35,9 @@ func TestClient_understandsAnAnswerHoweverItIsCut(t *testing.T) {
 			continue
 		}
 		got, err := talk(t, whole[:cut], whole[cut:])
-		if err != nil || got.status != 202 || !got.repeats || string(got.text) != whole {
-			t.Fatalf("cut at %d: %d, a repeat: %t, %v", cut, got.status, got.repeats, err)
+		if err != nil || got.status != 202 || string(got.text) != whole {
+			t.Fatalf("cut at %d: %d, %v", cut, got.status, err)
 		}
-	}
-}
-
-func TestClient_tellsAFirstOrderFromARepeatedOne(t *testing.T) {
-	got, err := talk(t, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 19\r\n\r\n{\"duplicate\":false}")
-	if err != nil || got.status != 503 || got.repeats {
-		t.Errorf("got %d, a repeat: %t, %v", got.status, got.repeats, err)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,13 +15,20 @@ const answerTimeout = 15 * time.Second
 // ConnectionsMax is how many connections a run can have.
 const ConnectionsMax = 999
 
+// BatchMax is how many payments a request can have.
+const BatchMax = 1000
+
 // Plan is what one run does.
 type Plan struct {
 	Address     string // host:port of the server
 	Connections int    // each sends its next request when the last is answered
-	// RepeatEvery makes each n-th request of a connection repeat one of its
-	// earlier orders: 5 repeats 20 %, 1 repeats all. 0 repeats none.
-	RepeatEvery int
+	// RepeatPercent of a connection's requests repeat one of its earlier orders.
+	RepeatPercent int
+	// Batch is how many payments a request has: from 2 on they are sent to
+	// /v1/payments/batch. Batches repeat nothing and have no keys.
+	Batch int
+	// Keyed gives each order an Idempotency-Key of its own.
+	Keyed bool
 	// CountsRepeats says that the server tells a repeated order, by
 	// "duplicate":true in its answer.
 	CountsRepeats bool
@@ -37,42 +43,57 @@ type Plan struct {
 type Result struct {
 	Window  time.Duration // as it really was
 	Latency Histogram     // of all answers
-	Repeats int64         // requests that repeated an order
-	Refused int64         // answers that were no 202
-	// Misjudged are answers that call a new order repeated or a repeated one new,
+	// Payments are those that the answers were for, one or a batch each.
+	Payments int64
+	Repeats  int64 // requests that repeated an order
+	Refused  int64 // payments whose answer was no 202
+	// Misjudged are those whose answers call a new order repeated or a repeated one new,
 	// of a server that tells them apart.
 	Misjudged int64
 	// FirstWrong is an answer of these two sorts; "" if there is none.
 	FirstWrong string
 }
 
-// Rate is answers per second.
+// Rate is payments answered per second.
 func (r *Result) Rate() float64 {
-	return float64(r.Latency.Count()) / r.Window.Seconds()
+	return float64(r.Payments) / r.Window.Seconds()
 }
+
+// check finds a plan that cannot be carried out.
+func (p Plan) check() error {
+	switch {
+	case p.Connections < 1 || p.Connections > ConnectionsMax:
+		return fmt.Errorf("%d connections: 1 to %d are possible", p.Connections, ConnectionsMax)
+	case p.Run < 0 || p.Run >= runsMax:
+		return fmt.Errorf("run %d: 0 to %d are possible", p.Run, runsMax-1)
+	case p.Batch < 0 || p.Batch > BatchMax:
+		return fmt.Errorf("batches of %d: up to %d are possible", p.Batch, BatchMax)
+	case p.RepeatPercent < 0 || p.RepeatPercent > 100:
+		return fmt.Errorf("%d %% repetitions: 0 to 100 are possible", p.RepeatPercent)
+	case p.Batch > 1 && (p.RepeatPercent > 0 || p.Keyed):
+		return errors.New("batches repeat nothing and have no keys")
+	}
+	return nil
+}
+
+// items is how many payments a request has.
+func (p Plan) items() int { return max(1, p.Batch) }
 
 // Run carries out a plan. It calls probe when the window opens and when it
 // closes. An error means that the run is worth nothing: a connection broke, ctx
 // ended, or probe failed.
 func Run(ctx context.Context, plan Plan, probe func() error) (*Result, error) {
-	if plan.Connections < 1 || plan.Connections > ConnectionsMax || plan.Run < 0 || plan.Run >= runsMax {
-		return nil, fmt.Errorf("load: %d connections in run %d: out of range", plan.Connections, plan.Run)
-	}
 	deadline := time.Now().Add(plan.WarmUp + plan.Window + answerTimeout)
+	workers, err := connect(ctx, plan, deadline)
+	if err != nil {
+		return nil, fmt.Errorf("load: %w", err)
+	}
 	var (
-		phase   phase
-		workers = make([]worker, plan.Connections)
-		wg      sync.WaitGroup
+		phase phase
+		wg    sync.WaitGroup
 	)
 	for i := range workers {
-		client, err := dial(ctx, plan.Address, deadline)
-		if err != nil {
-			phase.set(over)
-			wg.Wait()
-			return nil, fmt.Errorf("load: %w", err)
-		}
-		workers[i] = worker{plan: plan, phase: &phase, client: client}
-		wg.Go(func() { workers[i].err = workers[i].work(i) })
+		wg.Go(func() { workers[i].err = workers[i].work(&phase) })
 	}
 	took, err := measure(ctx, plan, &phase, probe)
 	wg.Wait()
@@ -82,7 +103,7 @@ func Run(ctx context.Context, plan Plan, probe func() error) (*Result, error) {
 // measure opens and closes the window, and ends the run.
 func measure(ctx context.Context, plan Plan, phase *phase, probe func() error) (time.Duration, error) {
 	defer phase.set(over)
-	if err := pause(ctx, plan.WarmUp); err != nil {
+	if err := Pause(ctx, plan.WarmUp); err != nil {
 		return 0, err
 	}
 	if err := probe(); err != nil {
@@ -90,7 +111,7 @@ func measure(ctx context.Context, plan Plan, phase *phase, probe func() error) (
 	}
 	opened := time.Now()
 	phase.set(measured)
-	if err := pause(ctx, plan.Window); err != nil {
+	if err := Pause(ctx, plan.Window); err != nil {
 		return 0, err
 	}
 	phase.set(over)
@@ -104,6 +125,7 @@ func collect(workers []worker, took time.Duration, err error) (*Result, error) {
 	for i := range workers {
 		seen := &workers[i].seen
 		total.Latency.Merge(&seen.Latency)
+		total.Payments += seen.Payments
 		total.Repeats += seen.Repeats
 		total.Refused += seen.Refused
 		total.Misjudged += seen.Misjudged
@@ -130,56 +152,8 @@ const (
 func (p *phase) set(at int32) { p.at.Store(at) }
 func (p *phase) get() int32   { return p.at.Load() }
 
-// worker is what one connection does and sees.
-type worker struct {
-	plan   Plan
-	phase  *phase
-	client *client
-	seen   Result
-	err    error // of work, once it has returned
-}
-
-func (w *worker) work(number int) error {
-	defer func() { _ = w.client.conn.Close() }() // nothing is in flight on it
-	request := newRequest(w.plan.Address, w.plan.Run, number)
-	orders := newOrders(w.plan.RepeatEvery, uint64(number)) //nolint:gosec // not negative
-	for orders.placed < countsMax {
-		order, repeats := orders.next()
-		started := time.Now()
-		got, err := w.client.exchange(request.of(order))
-		if err != nil {
-			return err
-		}
-		switch w.phase.get() {
-		case measured:
-			w.seen.Latency.Add(time.Since(started))
-			w.judge(got, repeats)
-		case over:
-			return nil
-		}
-	}
-	return errors.New("the order numbers ran out")
-}
-
-// judge holds an answer against what was sent.
-func (w *worker) judge(got answer, repeats bool) {
-	if repeats {
-		w.seen.Repeats++
-	}
-	switch {
-	case got.status != http.StatusAccepted:
-		w.seen.Refused++
-	case w.plan.CountsRepeats && got.repeats != repeats:
-		w.seen.Misjudged++
-	default:
-		return
-	}
-	if w.seen.FirstWrong == "" {
-		w.seen.FirstWrong = string(got.text)
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) error {
+// Pause waits. An error is why ctx ended before.
+func Pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -21,6 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type shop struct {
 	address string
 	answer  func(w http.ResponseWriter, repeats bool)
+	batches func(w http.ResponseWriter, items int) // answers instead, if it is set
 
 	mu   sync.Mutex
 	seen map[string]int
@@ -39,17 +40,29 @@ func openShop(t *testing.T) *shop {
 }
 
 func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var body struct {
-		OrderNumber string `json:"order_number"`
-	}
-	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
+	var numbers []string
+	decoder := json.NewDecoder(r.Body)
+	for decoder.More() {
+		var body struct {
+			OrderNumber string `json:"order_number"`
+		}
+		if err := decoder.Decode(&body); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		numbers = append(numbers, body.OrderNumber)
 	}
 	s.mu.Lock()
-	s.seen[body.OrderNumber]++
-	repeats := s.seen[body.OrderNumber] > 1
+	repeats := false
+	for _, number := range numbers {
+		s.seen[number]++
+		repeats = repeats || s.seen[number] > 1
+	}
 	s.mu.Unlock()
+	if s.batches != nil {
+		s.batches(w, len(numbers))
+		return
+	}
 	s.answer(w, repeats)
 }
 
@@ -89,7 +102,7 @@ func TestRun_sendsEachOrderOnceAndCountsTheWindowOnly(t *testing.T) {
 func TestRun_repeatsWhatWasAnswered(t *testing.T) {
 	s := openShop(t)
 	plan := s.plan()
-	plan.RepeatEvery = 5
+	plan.RepeatPercent = 20
 	got, err := Run(t.Context(), plan, noProbe)
 	if err != nil {
 		t.Fatal(err)
@@ -130,7 +143,7 @@ func TestRun_asksNothingOfAServerThatCountsNoRepeats(t *testing.T) {
 	s := openShop(t)
 	s.answer = func(w http.ResponseWriter, _ bool) { w.WriteHeader(http.StatusAccepted) }
 	plan := s.plan()
-	plan.RepeatEvery, plan.CountsRepeats = 1, false
+	plan.RepeatPercent, plan.CountsRepeats = 100, false
 	got, err := Run(t.Context(), plan, noProbe)
 	if err != nil || got.FirstWrong != "" || got.Repeats == 0 {
 		t.Errorf("%+v, %v", got, err)
@@ -166,7 +179,15 @@ func TestRun_endsWithItsContextAndItsProbe(t *testing.T) {
 }
 
 func TestRun_refusesAPlanOutOfRange(t *testing.T) {
-	for _, plan := range []Plan{{Connections: 0}, {Connections: ConnectionsMax + 1}, {Connections: 1, Run: runsMax}} {
+	for _, plan := range []Plan{
+		{Connections: 0},
+		{Connections: ConnectionsMax + 1},
+		{Connections: 1, Run: runsMax},
+		{Connections: 1, Batch: BatchMax + 1},
+		{Connections: 1, RepeatPercent: 101},
+		{Connections: 1, Batch: 2, RepeatPercent: 20},
+		{Connections: 1, Batch: 2, Keyed: true},
+	} {
 		if _, err := Run(t.Context(), plan, noProbe); err == nil {
 			t.Errorf("%+v was carried out", plan)
 		}

@@ -120,6 +120,10 @@ func TestResidentBytes_growWithMemoryInUse(t *testing.T) {
 	if err := unix.Munmap(memory); err != nil {
 		t.Error(err)
 	}
+	// The kernel counts in batches, so that the peak may lag by some pages.
+	if peak, err := PeakResidentBytes(os.Getpid()); err != nil || peak < after-size/8 {
+		t.Errorf("%d bytes were in use, the peak is %d: %v", after, peak, err)
+	}
 	if err != nil || after-before < size/2 {
 		t.Errorf("%d bytes more of memory in use are %d bytes: %v", size, after-before, err)
 	}
@@ -132,6 +136,9 @@ func TestProcess_thatIsNotThereIsAnError(t *testing.T) {
 	}
 	if _, err := ResidentBytes(nobody); err == nil {
 		t.Error("ResidentBytes")
+	}
+	if _, err := PeakResidentBytes(nobody); err == nil {
+		t.Error("PeakResidentBytes")
 	}
 }
 

@@ -140,6 +140,16 @@ func ResidentBytes(pid int) (int64, error) {
 	return kib << 10, nil
 }
 
+// PeakResidentBytes is the most memory that a process has had in RAM since it
+// started.
+func PeakResidentBytes(pid int) (int64, error) {
+	kib, err := readKiB(fmt.Sprintf("/proc/%d/status", pid), "VmHWM:")
+	if err != nil {
+		return 0, fmt.Errorf("peak memory of process %d: %w", pid, err)
+	}
+	return kib << 10, nil
+}
+
 // readKiB finds a line such as "VmRSS:  1234 kB".
 func readKiB(file, name string) (int64, error) {
 	content, err := os.ReadFile(file) //nolint:gosec // a file of /proc

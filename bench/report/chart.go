@@ -27,7 +27,7 @@ var barColours = []string{"#d55e00", "#3b82c4", "#009e73", "#a366a3"}
 
 func colourOf(bar int) string { return barColours[bar%len(barColours)] }
 
-// Chart draws the rate and p99 of the cases without repeated orders, as SVG. The
+// Chart draws the rate and p99 of new orders that come one by one, as SVG. The
 // baseline is a note and no bar: beside one, the others could not be told apart.
 func (d *Document) Chart() []byte {
 	names := append([]string{d.Ours}, d.Peers...)
@@ -64,12 +64,12 @@ type group struct {
 	baseline float64
 }
 
-// panel collects one metric of the cases without repetitions.
+// panel collects one metric of the plain cases.
 func (d *Document) panel(names []string, of metric, scale float64) panel {
 	all := samples(d.Samples)
 	p := panel{baselineName: d.Baseline}
 	for _, c := range all.cases(d.Ours) {
-		if c.RepeatPercent > 0 {
+		if !c.isPlain() {
 			continue
 		}
 		g := group{name: c.String(), baseline: all.of(d.Baseline, c).median(of) * scale}

@@ -17,6 +17,7 @@ type Document struct {
 	Baseline string   // and with one that does not
 
 	Samples []Sample // in the order in which they were made
+	Backlog *Backlog // nil if there was none
 	Rounds  int
 	Window  time.Duration // measured in each run
 	WarmUp  time.Duration // before that
@@ -41,7 +42,10 @@ var documentText string
 
 // Markdown gives the document.
 func (d *Document) Markdown() ([]byte, error) {
-	functions := template.FuncMap{"milliseconds": milliseconds, "gibibytes": gibibytes, "percent": percent}
+	functions := template.FuncMap{
+		"milliseconds": milliseconds, "gibibytes": gibibytes, "percent": percent,
+		"megabytes": megabytes, "seconds": seconds, "count": count, "whole": whole,
+	}
 	parsed, err := template.New("document").Funcs(functions).Parse(documentText)
 	if err != nil {
 		return nil, fmt.Errorf("document: %w", err)

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"maps"
 	"math"
 	"slices"
 )
@@ -35,9 +36,21 @@ func (s samples) median(of metric) float64 {
 	return median(values)
 }
 
-// ratio divides ours by theirs, round by round.
-func (s samples) ratio(ours, theirs string, c Case, of metric) Ratio {
-	return ratioOf(s.of(ours, c).byRound(of), s.of(theirs, c).byRound(of))
+// best is, of each round, the run of a server with new orders one by one that had the
+// highest rate, whatever the connections.
+func (s samples) best(server string) samples {
+	byRound := map[int]Sample{}
+	for _, sample := range s {
+		if sample.Server == server && sample.Case.isPlain() && sample.Rate > byRound[sample.Round].Rate {
+			byRound[sample.Round] = sample
+		}
+	}
+	return slices.Collect(maps.Values(byRound))
+}
+
+// over divides these runs by others, round by round.
+func (s samples) over(others samples, of metric) Ratio {
+	return ratioOf(s.byRound(of), others.byRound(of))
 }
 
 // byRound gives one number per round.

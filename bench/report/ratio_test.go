@@ -31,38 +31,51 @@ func TestMedian_isTheMiddle(t *testing.T) {
 	}
 }
 
-var few = Case{Connections: 16}
-
 // A machine that is twice as slow in a round is so for both, and the ratio of that
 // round does not show it; that of the medians would.
 func TestRatio_comparesRunsOfTheSameRound(t *testing.T) {
 	runs := samples{
-		{Server: "paybuf", Case: few, Round: 0, Rate: 200}, {Server: "insert", Case: few, Round: 0, Rate: 100},
-		{Server: "paybuf", Case: few, Round: 1, Rate: 20}, {Server: "insert", Case: few, Round: 1, Rate: 10},
-		{Server: "paybuf", Case: few, Round: 2, Rate: 90}, {Server: "insert", Case: few, Round: 2, Rate: 30},
+		{Server: "paybuf", Case: Few, Round: 0, Rate: 200}, {Server: "insert", Case: Few, Round: 0, Rate: 100},
+		{Server: "paybuf", Case: Few, Round: 1, Rate: 20}, {Server: "insert", Case: Few, Round: 1, Rate: 10},
+		{Server: "paybuf", Case: Few, Round: 2, Rate: 90}, {Server: "insert", Case: Few, Round: 2, Rate: 30},
 		// None of these belongs to the comparison.
-		{Server: "river", Case: few, Round: 0, Rate: 1},
+		{Server: "river", Case: Few, Round: 0, Rate: 1},
 		{Server: "insert", Case: Case{Connections: 64}, Round: 0, Rate: 1},
 		{Server: "insert", Case: Case{Connections: 16, RepeatPercent: 20}, Round: 0, Rate: 1},
 	}
-	if got, want := runs.ratio("paybuf", "insert", few, rate), (Ratio{Median: 2, Lowest: 2, Highest: 3}); got != want {
+	if got, want := runs.of("paybuf", Few).over(runs.of("insert", Few), rate), (Ratio{Median: 2, Lowest: 2, Highest: 3}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
 
 func TestRatio_leavesOutRoundsThatAreNotWhole(t *testing.T) {
 	runs := samples{
-		{Server: "paybuf", Case: few, Round: 0, P99: 4 * time.Millisecond},
-		{Server: "paybuf", Case: few, Round: 1, P99: 6 * time.Millisecond},
-		{Server: "insert", Case: few, Round: 1, P99: 3 * time.Millisecond},
-		{Server: "paybuf", Case: few, Round: 2, P99: 6 * time.Millisecond},
-		{Server: "insert", Case: few, Round: 2, P99: 0},
+		{Server: "paybuf", Case: Few, Round: 0, P99: 4 * time.Millisecond},
+		{Server: "paybuf", Case: Few, Round: 1, P99: 6 * time.Millisecond},
+		{Server: "insert", Case: Few, Round: 1, P99: 3 * time.Millisecond},
+		{Server: "paybuf", Case: Few, Round: 2, P99: 6 * time.Millisecond},
+		{Server: "insert", Case: Few, Round: 2, P99: 0},
 	}
-	if got, want := runs.ratio("paybuf", "insert", few, p99), (Ratio{Median: 2, Lowest: 2, Highest: 2}); got != want {
+	if got, want := runs.of("paybuf", Few).over(runs.of("insert", Few), p99), (Ratio{Median: 2, Lowest: 2, Highest: 2}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
-	if got := runs.ratio("paybuf", "river", few, p99); !math.IsNaN(got.Median) || got.String() != "-" {
+	if got := runs.of("paybuf", Few).over(runs.of("river", Few), p99); !math.IsNaN(got.Median) || got.String() != "-" {
 		t.Errorf("against nobody: %v", got)
+	}
+}
+
+func TestBest_isTheHighestPlainRateOfEachRound(t *testing.T) {
+	runs := samples{
+		{Server: "paybuf", Case: Few, Round: 0, Rate: 100}, {Server: "paybuf", Case: Many, Round: 0, Rate: 200},
+		{Server: "paybuf", Case: Few, Round: 1, Rate: 500}, {Server: "paybuf", Case: Many, Round: 1, Rate: 400},
+		{Server: "paybuf", Case: Batches, Round: 0, Rate: 800}, {Server: "paybuf", Case: Batches, Round: 1, Rate: 1000},
+		// None of these comes one by one with new orders only, or is ours.
+		{Server: "paybuf", Case: Repeats100, Round: 0, Rate: 9000}, {Server: "paybuf", Case: Keyed, Round: 1, Rate: 9000},
+		{Server: "bare", Case: Few, Round: 1, Rate: 9000},
+	}
+	got := runs.of("paybuf", Batches).over(runs.best("paybuf"), rate)
+	if want := (Ratio{Median: 3, Lowest: 2, Highest: 4}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
 
@@ -72,6 +85,7 @@ func TestRatio_showsHowFarRoundsDisagree(t *testing.T) {
 		want  string
 	}{
 		{Ratio{Median: 2, Lowest: 1.5, Highest: 2.25}, "**2.00** (1.50 to 2.25)"},
+		{Ratio{Median: 512.4, Lowest: 99.5, Highest: 1024}, "**512** (99.50 to 1,024)"},
 		{Ratio{Median: 0.333, Lowest: 0.333, Highest: 0.333}, "**0.33**"},
 	} {
 		if got := c.ratio.String(); got != c.want {

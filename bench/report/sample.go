@@ -1,23 +1,6 @@
 package report
 
-import (
-	"fmt"
-	"time"
-)
-
-// Case is a situation that servers are measured in.
-type Case struct {
-	Connections   int
-	RepeatPercent int // of the requests repeat an order
-}
-
-// String names the case in a heading.
-func (c Case) String() string {
-	if c.RepeatPercent == 0 {
-		return fmt.Sprintf("%d connections", c.Connections)
-	}
-	return fmt.Sprintf("%d connections, %d %% repeated orders", c.Connections, c.RepeatPercent)
-}
+import "time"
 
 // Sample is what one run of one server gave.
 type Sample struct {
@@ -25,14 +8,14 @@ type Sample struct {
 	Server string
 	Round  int
 
-	Rate    float64       // answers per second
-	P50     time.Duration // of the time from sending a request to its whole answer
+	Rate    float64       // payments answered per second
+	P50     time.Duration // of the time from sending a request, or a whole batch, to its whole answer
 	P99     time.Duration
-	Answers int64
+	Answers int64 // one per payment
 	// Misjudged are answers that call a new order repeated, or a repeated one new.
 	Misjudged int64
 
-	// Processor time per request.
+	// Processor time per payment.
 	ServerCPU    time.Duration
 	PostgresCPU  time.Duration
 	GeneratorCPU time.Duration

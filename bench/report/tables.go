@@ -12,15 +12,54 @@ func (d *Document) Comparisons() []Comparison {
 	var rows []Comparison
 	for _, other := range d.others() {
 		for _, c := range all.cases(other) {
+			runs, theirs := all.of(d.Ours, c), all.of(other, c)
 			rows = append(rows, Comparison{
 				Other: other,
 				Case:  c.String(),
-				Rate:  all.ratio(d.Ours, other, c, rate),
-				P50:   all.ratio(d.Ours, other, c, p50),
-				P99:   all.ratio(d.Ours, other, c, p99),
-				CPU:   all.ratio(d.Ours, other, c, bothCPU),
+				Rate:  runs.over(theirs, rate),
+				P50:   runs.over(theirs, p50),
+				P99:   runs.over(theirs, p99),
+				CPU:   runs.over(theirs, bothCPU),
 			})
 		}
+	}
+	return rows
+}
+
+// Contrast is a row of the table that holds ours against itself.
+type Contrast struct {
+	Case, Than string
+	Rate, CPU  Ratio
+}
+
+// contrasts are the pairs of cases that are held against each other; without a
+// second one the first is held against the best rate of new orders one by one.
+var contrasts = []struct{ of, than Case }{
+	{of: Batches},
+	{of: Batches, than: Some},
+	{of: Batches, than: Few},
+	{of: Keyed, than: Some},
+	{of: Repeats20, than: Some},
+	{of: Repeats80, than: Some},
+	{of: Repeats100, than: Some},
+}
+
+// Contrasts are the ratios of ours to itself, of those cases that were measured.
+func (d *Document) Contrasts() []Contrast {
+	all := samples(d.Samples)
+	var rows []Contrast
+	for _, c := range contrasts {
+		runs := all.of(d.Ours, c.of)
+		if len(runs) == 0 {
+			continue
+		}
+		name, others := "one by one, the best rate of the round", all.best(d.Ours)
+		if c.than != (Case{}) {
+			name, others = c.than.String(), all.of(d.Ours, c.than)
+		}
+		rows = append(rows, Contrast{
+			Case: c.of.String(), Than: name, Rate: runs.over(others, rate), CPU: runs.over(others, bothCPU),
+		})
 	}
 	return rows
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net/url"
 	"os"
 	"os/exec"
@@ -13,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/paybuf/paybuf/internal/local"
 )
 
 const buildTimeout = 5 * time.Minute
@@ -47,34 +50,80 @@ func PaybufVersion(ctx context.Context, source string) string {
 	return strings.TrimSpace(string(said))
 }
 
+// dataName is the directory that Paybuf keeps everything in.
+const dataName = "paybuf-data"
+
 // StartPaybuf runs `paybuf dev` with its defaults, except that it only takes
-// payments in: nobody takes them out, as with the peers. Call it from the main
-// goroutine, locked to its thread.
+// payments in: nobody takes them out, as with the peers. On the directory of one
+// that has ended it goes on with what that had. Call it from the main goroutine,
+// locked to its thread.
 func StartPaybuf(ctx context.Context, program, dir string) (*Subject, error) {
-	data := filepath.Join(dir, "paybuf-data")
+	data := filepath.Join(dir, dataName)
+	// One that was killed has left the file behind, with addresses of the past.
+	if err := os.Remove(filepath.Join(data, infoName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("start paybuf: %w", err)
+	}
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), program, "dev", "--roles", "ingest", //nolint:gosec // just built
 		"--data", data, "--listen", "127.0.0.1:0", "--operator-listen", "127.0.0.1:0")
+	started := time.Now()
 	p, err := start("paybuf", cmd, filepath.Join(dir, "paybuf.log"))
 	if err != nil {
 		return nil, err
 	}
-	s := &Subject{Name: "paybuf", CountsRepeats: true, PID: cmd.Process.Pid}
+	s := &Subject{Name: "paybuf", CountsRepeats: true, PID: cmd.Process.Pid, kill: p.kill}
 	s.stop = func() error { return p.stop(p.terminate) }
-	err = p.awaitReady(ctx, func() (bool, error) { return s.find(data) })
+	err = p.awaitReady(ctx, func() (bool, error) {
+		found, err := s.find(data)
+		if err != nil || !found {
+			return false, err
+		}
+		return s.isReady(ctx)
+	})
+	s.ReadyAfter = time.Since(started)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start paybuf: %w%s", err, p.lastWords()), s.stop())
 	}
 	return s, nil
 }
 
+// StopPostgres stops the Postgres that a Paybuf in dir left behind when it was
+// killed.
+func StopPostgres(ctx context.Context, dir string) error {
+	postgres, err := local.StartPostgres(ctx, local.PostgresConfig{
+		Dir: filepath.Join(dir, dataName), StopWithParent: true, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		return err
+	}
+	return postgres.Stop(ctx)
+}
+
+// RemoveData removes what a server kept in a subdirectory of dir, such as Paybuf
+// once it has ended. A Postgres' cluster may be kept outside of it, because
+// Postgres' own user could not get in.
+func RemoveData(dir string) error {
+	links, err := filepath.Glob(filepath.Join(dir, "*", "postgres"))
+	errs := []error{err}
+	for _, link := range links {
+		if target, err := os.Readlink(link); err == nil {
+			errs = append(errs, os.RemoveAll(filepath.Dir(target)))
+		}
+	}
+	return errors.Join(append(errs, os.RemoveAll(dir))...)
+}
+
+// infoName is the file by which Paybuf says where it is.
+const infoName = "dev.json"
+
 // find reads where paybuf and its Postgres are, once it says that it is ready.
 func (s *Subject) find(data string) (bool, error) {
-	content, err := os.ReadFile(filepath.Join(data, "dev.json")) //nolint:gosec // in our own directory
+	content, err := os.ReadFile(filepath.Join(data, infoName)) //nolint:gosec // in our own directory
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
 	var info struct {
-		URL string `json:"url"`
+		URL         string `json:"url"`
+		OperatorURL string `json:"operator_url"`
 	}
 	if err := errors.Join(err, json.Unmarshal(content, &info)); err != nil {
 		return false, fmt.Errorf("read dev.json: %w", err)
@@ -83,7 +132,7 @@ func (s *Subject) find(data string) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("read dev.json: %w", err)
 	}
-	s.Address = at.Host
+	s.Address, s.OperatorURL = at.Host, info.OperatorURL
 	s.PostgresPID, err = postmasterOf(data)
 	return err == nil, err
 }

@@ -105,6 +105,18 @@ func (p *process) stop(ask func() error) error {
 	return err
 }
 
+// kill ends the process by SIGKILL and waits for it. It is an error if it had ended
+// before.
+func (p *process) kill() error {
+	defer func() { _ = p.log.Close() }() // the child wrote to it, not we
+	err := p.cmd.Process.Kill()
+	<-p.ended
+	if err != nil {
+		return fmt.Errorf("kill %s: %w%s", p.name, err, p.lastWords())
+	}
+	return nil
+}
+
 // terminate asks by SIGTERM.
 func (p *process) terminate() error {
 	err := p.cmd.Process.Signal(syscall.SIGTERM)

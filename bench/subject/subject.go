@@ -1,5 +1,7 @@
 package subject
 
+import "time"
+
 // Subject is a running server that takes payments.
 type Subject struct {
 	Name    string
@@ -10,9 +12,19 @@ type Subject struct {
 	PID         int // of the server
 	PostgresPID int // of its postmaster, 0 if it has none
 
-	stop func() error
+	// Of Paybuf alone: where its operators ask, and how long it took from its exec
+	// until it was ready.
+	OperatorURL string
+	ReadyAfter  time.Duration
+
+	stop, kill func() error
 }
 
 // Stop ends the server and waits for it. An error says what was left behind, or
 // that the server had ended before.
 func (s *Subject) Stop() error { return s.stop() }
+
+// Kill ends Paybuf as kill -9 does, and waits for it; Stop is then no more to be
+// called. Its Postgres goes on until Paybuf is started again on the same directory
+// and stopped, or StopPostgres is called.
+func (s *Subject) Kill() error { return s.kill() }

@@ -67,7 +67,7 @@ func TestMemoryLimit_isNeverBelowWhatIsInUse(t *testing.T) {
 		math.MaxInt64 / 2: math.MaxInt64 / 200 * 115,
 	} {
 		got := memoryLimit(inUse)
-		if delta := float64(got-want) / float64(want); math.Abs(delta) > 1e-9 {
+		if delta := float64(got-want) / float64(want); math.Abs(delta) > 1e-6 {
 			t.Errorf("%d bytes in use: the limit is %d, want %d", inUse, got, want)
 		}
 	}
