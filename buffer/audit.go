@@ -54,7 +54,8 @@ func (a *auditor) resume(lost time.Time) {
 	}
 }
 
-// void remembers that a body was refused with 409: it must never be published.
+// void remembers that receipts must never be published: of a body that was
+// answered 409, or of a request that was refused for want of room.
 func (a *auditor) void(key voidKey, segment uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -64,8 +65,22 @@ func (a *auditor) void(key voidKey, segment uint64) {
 func (a *auditor) isVoid(request payment.Request) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	_, void := a.voids[voidKey{request.ID, request.Fingerprint()}]
-	return void
+	if len(a.voids) == 0 {
+		return false
+	}
+	key := withdrawnKey(request)
+	_, withdrawn := a.voids[key]
+	key.acceptedAtMS = 0
+	_, refused := a.voids[key]
+	return withdrawn || refused
+}
+
+// has tells whether there is just that void.
+func (a *auditor) has(key voidKey) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	_, has := a.voids[key]
+	return has
 }
 
 // forgetVoids drops what a removed segment said: the receipts that it was about
@@ -251,7 +266,7 @@ func (a *auditor) auditSegment(ctx context.Context, number uint64) (missing int,
 		if err := keys.add(ctx, kept.request, record.At); err != nil {
 			return err
 		}
-		if void != nil || a.isVoid(kept.request) {
+		if void != nil || kept.conflict || a.isVoid(kept.request) {
 			return nil
 		}
 		record.Payload = append([]byte(nil), record.Payload...)

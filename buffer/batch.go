@@ -41,19 +41,14 @@ func (b *Buffer) PutAll(ctx context.Context, requests []payment.Request) []payme
 		firsts[request.ID] = i
 		all.put(ctx, i, request)
 	}
-	for len(all.underWay) > 0 {
-		all.finishOldest(ctx)
-	}
+	all.finish(ctx)
 	for _, i := range repetitions {
-		result, first := &all.results[i], all.results[firsts[requests[i].ID]]
-		if isPassing(first.Err) {
-			result.Err = first.Err
+		if first := all.results[firsts[requests[i].ID]]; isPassing(first.Err) {
+			all.results[i].Err = first.Err
 			continue
 		}
-		result.Err = b.withPlace(ctx, func() (err error) {
-			result.Receipt, err = b.Put(ctx, requests[i])
-			return err
-		})
+		all.put(ctx, i, requests[i])
+		all.finish(ctx)
 	}
 	return all.results
 }
@@ -96,6 +91,12 @@ func (all *puttingAll) put(ctx context.Context, index int, request payment.Reque
 	all.underWay = append(all.underWay, indexedPut{p, index})
 }
 
+func (all *puttingAll) finish(ctx context.Context) {
+	for len(all.underWay) > 0 {
+		all.finishOldest(ctx)
+	}
+}
+
 func (all *puttingAll) finishOldest(ctx context.Context) {
 	oldest := all.underWay[0]
 	all.underWay = all.underWay[1:]
@@ -109,8 +110,8 @@ func (b *Buffer) withPlace(ctx context.Context, put func() error) error {
 	defer cancel()
 	for {
 		err := put()
-		if !lacksPlace(err) || ctx.Err() != nil {
-			return err
+		if !lacksPlace(err) || ctx.Err() != nil || (b.cfg.Durability == JournalOnly && errors.Is(err, errNoPlace)) {
+			return err // with the journal alone, nobody needs a place
 		}
 		pause(ctx, placePause)
 	}
@@ -141,10 +142,16 @@ func (b *Buffer) PutBatch(ctx context.Context, batch payment.Batch) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, b.cfg.PutTimeout, errPutTimeout)
 	defer cancel()
 	shard := b.shardOf(payment.ID(batch.ID))
-	return b.withPlace(ctx, func() error {
-		_, err := b.store(ctx, shard, shard.batchMessage(batch.ID, body, batchRecord(body)))
-		return err
-	})
+	m := shard.batchMessage(batch.ID, body, batchRecord(body))
+	m.ahead = b.cfg.Durability == JournalOnly
+	err = b.withPlace(ctx, func() error { return b.tryStoreFor(ctx, batch.Tenant, shard, m) })
+	if m.ahead && errors.Is(err, errNoPlace) {
+		err = b.keep(ctx, shard, m.receipt)
+	}
+	if err != nil {
+		b.countRefusal(err)
+	}
+	return err
 }
 
 // batchMessage needs no comparison of bodies when its id is known: the id is

@@ -74,7 +74,7 @@ func (b *Buffer) open(ctx context.Context) error {
 	if b.journal, err = openJournal(b.cfg); err != nil {
 		return err
 	}
-	if b.pub, err = newPublisher(b.nc, b.journal, b.cfg); err != nil {
+	if b.pub, err = newPublisher(b.nc, b.journal, b.cfg, b.withdraw); err != nil {
 		b.closeJournal()
 		return err
 	}
@@ -85,6 +85,7 @@ func (b *Buffer) open(ctx context.Context) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	b.stop = stop
 	b.wg.Go(func() { b.pub.run(background) })
+	b.wg.Go(func() { b.pub.watch(background) })
 	b.wg.Go(func() { b.runLate(background) })
 	b.wg.Go(func() { b.keys.run(background) })
 	b.wg.Go(func() { b.bindings.watch(background) })
@@ -172,6 +173,8 @@ func connect(ctx context.Context, cfg Config) (*nats.Conn, error) {
 		// No buffer: what is published while disconnected must fail at once and not
 		// be sent minutes later, when its client was told 503 long ago.
 		nats.ReconnectBufSize(-1),
+		// A server that reads no more, on a machine that is there, is a lost one.
+		nats.FlusherTimeout(flushTimeout),
 		nats.Timeout(connectTimeout),
 		// A server whose machine has vanished says nothing; by default nobody would
 		// notice for four minutes.

@@ -57,6 +57,7 @@ const (
 	connectTimeout  = 10 * time.Second
 	requestTimeout  = 5 * time.Second // one call of the JetStream API
 
+	flushTimeout       = 2 * time.Second
 	pingInterval       = 5 * time.Second
 	pingsUnansweredMax = 2 // then another server is looked for
 )

@@ -71,19 +71,40 @@ func (b *Buffer) Writable(context.Context) error {
 // storeFor stores a message on a tenant's account, or refuses it at once if the
 // tenant has more than its share already, or if a store is known to take nothing.
 func (b *Buffer) storeFor(ctx context.Context, id payment.TenantID, shard *Shard, m message) error {
+	err := b.tryStoreFor(ctx, id, shard, m)
+	if err != nil {
+		b.countRefusal(err)
+	}
+	return err
+}
+
+// tryStoreFor is storeFor for who counts refusals by itself.
+func (b *Buffer) tryStoreFor(ctx context.Context, id payment.TenantID, shard *Shard, m message) error {
 	tenant := b.tenants.find(id)
 	account := &tenant.accounts[shard.index]
 	if err := b.admit(tenant, account, shard); err != nil {
-		b.countRefusal(err)
 		return err
 	}
 	defer b.tenants.leave(tenant)
 	stored, err := b.store(ctx, shard, m)
 	if err != nil {
-		b.countRefusal(err)
 		return err
 	}
 	account.add(stored, m.load())
+	return nil
+}
+
+// mayPut tells whether a request would be refused now, so that it does not use a
+// key up. What repeats a known one is always answered.
+func (b *Buffer) mayPut(request payment.Request) error {
+	p := b.putting(request)
+	if p.known {
+		return nil
+	}
+	if err := b.admit(p.tenant, p.account, p.shard); err != nil {
+		return err
+	}
+	b.tenants.leave(p.tenant)
 	return nil
 }
 
@@ -95,6 +116,9 @@ func (b *Buffer) admit(tenant *tenant, account *account, shard *Shard) error {
 	if full := b.journalFull.Load(); full != nil {
 		return shard.full(*full)
 	}
+	if shard.isFull() && b.cfg.Durability != JournalOnly {
+		return shard.full(errStreamFull)
+	}
 	if account.over.Load() {
 		return overShare(account.roomIn(), nil)
 	}
@@ -102,6 +126,12 @@ func (b *Buffer) admit(tenant *tenant, account *account, shard *Shard) error {
 		return overShare(retryAfterMin, errTenantPlaces)
 	}
 	return nil
+}
+
+// isFull tells that the stream has just refused a message for want of room.
+func (s *Shard) isFull() bool {
+	until := s.fullUntil.Load()
+	return until != 0 && time.Now().UnixNano() < until
 }
 
 func overShare(wait time.Duration, cause error) error {

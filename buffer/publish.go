@@ -44,7 +44,8 @@ type publisher struct {
 	inbox    string           // prefix of the reply subjects; the rest is a token
 	acks     *nats.Subscription
 	wake     chan struct{} // holds a token whenever something began to wait
-	outgoing nats.Msg      // the message being published; only run uses it
+	withdraw func(receipt []byte)
+	outgoing nats.Msg // the message being published; only run uses it
 
 	// slots hold what is in flight. A token tells a slot and which use of it, so
 	// that a late answer never finds another message.
@@ -75,13 +76,16 @@ type streamError struct {
 
 func (e *streamError) Error() string { return fmt.Sprintf("%s (err_code %d)", e.Description, e.Code) }
 
-func newPublisher(nc *nats.Conn, j *journal.Journal, cfg Config) (*publisher, error) {
+// newPublisher makes one that calls withdraw, which must not wait, with the
+// receipts of what was refused.
+func newPublisher(nc *nats.Conn, j *journal.Journal, cfg Config, withdraw func(receipt []byte)) (*publisher, error) {
 	p := &publisher{
 		nc:       nc,
 		journal:  j,
 		patience: cfg.PutTimeout,
 		inbox:    nc.NewInbox() + ".",
 		wake:     make(chan struct{}, 1),
+		withdraw: withdraw,
 		outgoing: nats.Msg{Header: nats.Header{messageIDHeader: {""}}},
 		slots:    make([]atomic.Pointer[sending], cfg.InFlightMax),
 		free:     make([]uint64, 0, cfg.InFlightMax),
@@ -131,6 +135,12 @@ func (p *publisher) enqueue(s *sending) error {
 	s.token = p.uses*uint64(len(p.slots)) + slot
 	p.uses++
 	p.slots[slot].Store(s)
+	p.wait(s)
+	return nil
+}
+
+// wait queues a sending. The caller holds mu.
+func (p *publisher) wait(s *sending) {
 	p.queue = append(p.queue, s)
 	if len(p.queue) == 1 {
 		select {
@@ -138,13 +148,16 @@ func (p *publisher) enqueue(s *sending) error {
 		default:
 		}
 	}
-	return nil
 }
 
-// release frees the slot of a sending that has just ended.
+// release frees the slot of a sending that has just ended. Nobody was promised
+// anything if it was refused, so its receipt must not count.
 func (p *publisher) release(s *sending, ended bool) {
 	if !ended {
 		return
+	}
+	if p.journal != nil && s.receipt != nil && s.refused() {
+		p.withdraw(s.receipt)
 	}
 	slot := s.token % uint64(len(p.slots))
 	p.slots[slot].Store(nil)
@@ -153,21 +166,32 @@ func (p *publisher) release(s *sending, ended bool) {
 	p.mu.Unlock()
 }
 
-// run publishes whatever waits, until ctx ends. All that is in flight then ends
-// with an error.
+// run publishes whatever waits, until ctx ends.
 func (p *publisher) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			_ = p.acks.Unsubscribe() // the connection is about to close anyway
+			return
+		case <-p.wake:
+			p.publishWaiting()
+		}
+	}
+}
+
+// watch ends what had its time and lets what was not answered go out again, until
+// ctx ends. All that is in flight then ends with an error. It never touches the
+// connection, which may block.
+func (p *publisher) watch(ctx context.Context) {
 	look := time.NewTicker(overduePeriod)
 	defer look.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			_ = p.acks.Unsubscribe() // the connection is about to close anyway
 			p.close()
 			return
-		case <-p.wake:
-			p.publishWaiting()
 		case now := <-look.C:
-			p.publishOverdue(now)
+			p.lookAt(now)
 		}
 	}
 }
@@ -190,6 +214,9 @@ func (p *publisher) publishWaiting() {
 }
 
 func (p *publisher) publish(s *sending) {
+	if s.over() {
+		return // the journal refused it, or its time was over before its turn
+	}
 	m := &p.outgoing
 	m.Subject, m.Reply, m.Data = s.subject, p.inbox+strconv.FormatUint(s.token, 36), s.body
 	m.Header[messageIDHeader][0] = s.id
@@ -202,9 +229,7 @@ func (p *publisher) publish(s *sending) {
 	}
 }
 
-// publishOverdue sends again what was not answered, and gives up what had its
-// time.
-func (p *publisher) publishOverdue(now time.Time) {
+func (p *publisher) lookAt(now time.Time) {
 	for slot := range p.slots {
 		s := p.slots[slot].Load()
 		if s == nil {
@@ -213,7 +238,9 @@ func (p *publisher) publishOverdue(now time.Time) {
 		again, ended := s.overdue(now)
 		p.release(s, ended)
 		if again {
-			p.publish(s)
+			p.mu.Lock()
+			p.wait(s)
+			p.mu.Unlock()
 		}
 	}
 }

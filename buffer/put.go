@@ -21,7 +21,14 @@ const (
 	codeStoreFailed           = 10077 // also: maximum bytes or messages exceeded
 )
 
-const retryAfterMin = time.Second
+const (
+	retryAfterMin = time.Second
+	// fullPause is how long a stream that was full is not tried again: what is
+	// refused before it was tried leaves no receipt behind.
+	fullPause = 100 * time.Millisecond
+)
+
+var errStreamFull = errors.New("the stream was full a moment ago")
 
 // Put stores a request and returns once both this node's journal and the stream
 // have it, which happens side by side, or whichever of them Config.Durability
@@ -58,6 +65,8 @@ func (b *Buffer) putting(request payment.Request) putting {
 	p.tenant = b.tenants.find(request.Tenant)
 	p.account = &p.tenant.accounts[p.shard.index]
 	p.first, p.known = b.recent.find(request.ID)
+	// What only others have a receipt of is stored here too before it is answered.
+	p.known = p.known && (p.first.kept || p.first.fingerprint != p.fingerprint)
 	return p
 }
 
@@ -77,7 +86,11 @@ func (b *Buffer) begin(ctx context.Context, p *putting) error {
 		return err
 	}
 	var body []byte
-	p.record, body = encodeReceipt(p.request)
+	// It may have been refused, and come again with its first time of acceptance.
+	for b.audit.has(voidKey{p.request.ID, p.fingerprint, p.request.AcceptedAt.UnixMilli()}) {
+		p.request.AcceptedAt = p.request.AcceptedAt.Add(time.Millisecond)
+	}
+	p.record, body = encodeReceipt(kindReceipt, p.request)
 	m := message{
 		subject: p.shard.intakeSubject(p.request.ID), id: string(p.request.ID), body: body, receipt: p.record,
 		health: &p.shard.health,
@@ -116,7 +129,7 @@ func (b *Buffer) finish(ctx context.Context, p putting, err error) (payment.Rece
 		return b.putRepeated(ctx, p.shard, p.request, stored)
 	}
 	p.account.add(stored, p.size)
-	b.recent.add(p.request, p.fingerprint)
+	b.recent.add(p.request, p.fingerprint, true)
 	return b.receipt(p.request, false), nil
 }
 
@@ -129,6 +142,8 @@ func (b *Buffer) receipt(first payment.Request, duplicate bool) payment.Receipt 
 func (b *Buffer) putRepeated(
 	ctx context.Context, shard *Shard, request payment.Request, known ack,
 ) (payment.Receipt, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, b.cfg.PutTimeout, errPutTimeout)
+	defer cancel()
 	first, err := shard.first(ctx, request.ID, known.Sequence)
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
@@ -136,8 +151,9 @@ func (b *Buffer) putRepeated(
 	case err != nil:
 		return payment.Receipt{}, unavailable(err)
 	}
-	b.recent.add(first, first.Fingerprint())
-	if first.Fingerprint() == request.Fingerprint() {
+	same := first.Fingerprint() == request.Fingerprint()
+	b.recent.add(first, first.Fingerprint(), same)
+	if same {
 		// What was sent twice may be known from its own first sending.
 		ours := known.resent && first.AcceptedAt.Equal(request.AcceptedAt)
 		return b.receipt(first, !ours), nil
@@ -168,13 +184,10 @@ func (b *Buffer) putForgotten(
 // putConflict puts a refused body on record. It goes by a subject of its own, so
 // that no processor can take it for a payment even if the first is lost.
 func (b *Buffer) putConflict(ctx context.Context, shard *Shard, request payment.Request) error {
-	fingerprint := request.Fingerprint()
-	err := b.storeFor(ctx, request.Tenant, shard, message{
-		subject: conflictPrefix + shard.number + "." + string(request.ID),
-		id:      string(request.ID) + "." + hex.EncodeToString(fingerprint[:]),
-		body:    encode(request),
-	})
-	if err != nil {
+	record, body := encodeReceipt(kindConflict, request)
+	m := shard.conflictMessage(request, body)
+	m.receipt = record
+	if err := b.storeFor(ctx, request.Tenant, shard, m); err != nil {
 		return err
 	}
 	return &payment.Error{
@@ -215,6 +228,9 @@ func (b *Buffer) await(ctx context.Context, shard *Shard, sent *sending) (ack, e
 		return ack{}, unavailable(context.Cause(ctx))
 	}
 	result, err := sent.outcome()
+	if err != nil && isFull(err) && sent.health != nil { // the stream itself, and no bucket
+		shard.fullUntil.Store(time.Now().Add(fullPause).UnixNano())
+	}
 	if err != nil {
 		return ack{}, b.refusal(shard, err)
 	}
@@ -235,6 +251,16 @@ func (b *Buffer) refusal(shard *Shard, err error) error {
 func isCoded(err error) bool {
 	_, coded := errors.AsType[*payment.Error](err)
 	return coded
+}
+
+// conflictMessage puts a body on record. It is known by its content.
+func (s *Shard) conflictMessage(request payment.Request, body []byte) message {
+	fingerprint := request.Fingerprint()
+	return message{
+		subject: conflictPrefix + s.number + "." + string(request.ID),
+		id:      string(request.ID) + "." + hex.EncodeToString(fingerprint[:]),
+		body:    body,
+	}
 }
 
 func (s *Shard) intakeSubject(id payment.ID) string {

@@ -3,8 +3,10 @@ package buffer
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/paybuf/paybuf/buffer/journal"
 	"github.com/paybuf/paybuf/payment"
@@ -14,26 +16,38 @@ import (
 const (
 	kindReceipt = 'R' // then the request as it went to the stream
 	kindBatch   = 'B' // then the list of a batch as it went to the stream
-	kindVoid    = 'V' // then id and fingerprint of a request that was answered 409
+	kindVoid    = 'V' // then fingerprint and id of a request that was answered 409
+	// kindWithdrawn is for a receipt whose request was refused for want of room or of
+	// an answer: then fingerprint, time of acceptance (ms, 8 bytes, big endian) and id.
+	// The same body may be accepted later, with a receipt of another time.
+	kindWithdrawn = 'W'
+	kindConflict  = 'C' // then a request that was answered 409, as it went on record
 )
 
 // receipt is a journal record, read back: of a request, or of a batch's list.
 type receipt struct {
-	request payment.Request
-	batch   payment.BatchID // "" if it is of a request
-	body    []byte
+	request  payment.Request
+	batch    payment.BatchID // "" if it is of a request
+	conflict bool            // of a request that was answered 409
+	body     []byte
 }
 
-// voidKey names one body for one payment.
+// voidKey names receipts that do not count: those of one body for one payment, at
+// any time or at the one given.
 type voidKey struct {
-	id          payment.ID
-	fingerprint payment.Fingerprint
+	id           payment.ID
+	fingerprint  payment.Fingerprint
+	acceptedAtMS int64 // 0 for any
 }
 
-// encodeReceipt gives a request's journal record, and its message as a part of it:
-// they are the same bytes but for the first.
-func encodeReceipt(request payment.Request) (record, body []byte) {
-	record = appendRequest(append(make([]byte, 0, requestBytesFirst), kindReceipt), request)
+func withdrawnKey(request payment.Request) voidKey {
+	return voidKey{request.ID, request.Fingerprint(), request.AcceptedAt.UnixMilli()}
+}
+
+// encodeReceipt gives a request's journal record of a kind, and its message as a
+// part of it: they are the same bytes but for the first.
+func encodeReceipt(kind byte, request payment.Request) (record, body []byte) {
+	record = appendRequest(append(make([]byte, 0, requestBytesFirst), kind), request)
 	return record, record[1:]
 }
 
@@ -41,15 +55,36 @@ func batchRecord(body []byte) []byte {
 	return append(append(make([]byte, 0, len(body)+1), kindBatch), body...)
 }
 
-func voidRecord(request payment.Request) []byte {
-	fingerprint := request.Fingerprint()
-	record := append([]byte{kindVoid}, fingerprint[:]...)
-	return append(record, request.ID...)
+// record is how the journal keeps the key.
+func (key voidKey) record() []byte {
+	record := append([]byte{kindVoid}, key.fingerprint[:]...)
+	if key.acceptedAtMS != 0 {
+		record[0] = kindWithdrawn
+		record = binary.BigEndian.AppendUint64(record, uint64(key.acceptedAtMS)) //nolint:gosec // bits, either way
+	}
+	return append(record, key.id...)
+}
+
+// parseVoid reads what record has written, behind the kind.
+func parseVoid(kind byte, rest []byte) (*voidKey, error) {
+	var key voidKey
+	n := copy(key.fingerprint[:], rest)
+	if rest = rest[n:]; kind == kindWithdrawn && len(rest) >= 8 {
+		key.acceptedAtMS = int64(binary.BigEndian.Uint64(rest)) //nolint:gosec // bits, either way
+		rest = rest[8:]
+	}
+	if _, err := payment.ParseID(string(rest)); err != nil {
+		return nil, fmt.Errorf("void record: %w", err)
+	}
+	key.id = payment.ID(rest)
+	return &key, nil
 }
 
 // isVoidRecord and mayHaveKey spare a start that looks for few of very many
 // receipts the reading of all.
-func isVoidRecord(payload []byte) bool { return len(payload) > 0 && payload[0] == kindVoid }
+func isVoidRecord(payload []byte) bool {
+	return len(payload) > 0 && (payload[0] == kindVoid || payload[0] == kindWithdrawn)
+}
 
 func mayHaveKey(payload []byte) bool { return bytes.Contains(payload, []byte(keyHashMember)) }
 
@@ -66,13 +101,12 @@ func parseRecord(payload []byte) (receipt, *voidKey, error) {
 	case kindBatch:
 		batch, err := decodeBatch(rest)
 		return receipt{batch: batch.ID, body: rest}, nil, err
-	case kindVoid:
-		var key voidKey
-		if n := copy(key.fingerprint[:], rest); n < len(key.fingerprint) {
-			return receipt{}, nil, errors.New("short void record")
-		}
-		key.id = payment.ID(rest[len(key.fingerprint):])
-		return receipt{}, &key, nil
+	case kindConflict:
+		request, err := decode(rest)
+		return receipt{request: request, conflict: true, body: rest}, nil, err
+	case kindVoid, kindWithdrawn:
+		key, err := parseVoid(payload[0], rest)
+		return receipt{}, key, err
 	}
 	return receipt{}, nil, fmt.Errorf("record of unknown kind %q", payload[0])
 }
@@ -123,14 +157,36 @@ func (b *Buffer) voidReceipt(ctx context.Context, shard *Shard, request payment.
 	if b.journal == nil {
 		return nil
 	}
-	if err := b.keep(ctx, shard, voidRecord(request)); err != nil {
+	key := voidKey{id: request.ID, fingerprint: request.Fingerprint()}
+	if err := b.keep(ctx, shard, key.record()); err != nil {
 		return err
 	}
-	// By the newest segment: it may be one too young, which only keeps it longer.
+	b.audit.void(key, b.newestSegment())
+	return nil
+}
+
+// newestSegment may be one too young for what was just written, which only keeps
+// it longer.
+func (b *Buffer) newestSegment() uint64 {
 	newest := uint64(0)
 	for _, segment := range b.journal.Segments() {
 		newest = segment.Number
 	}
-	b.audit.void(voidKey{request.ID, request.Fingerprint()}, newest)
-	return nil
+	return newest
+}
+
+// withdraw makes a receipt void whose request was refused, so that no repair
+// publishes it in front of a body that is accepted later. It does not wait: if
+// this process dies before the journal has it, the receipt is one that nobody was
+// told of.
+func (b *Buffer) withdraw(receipt []byte) {
+	kept, _, err := parseRecord(receipt)
+	if err != nil || kept.batch != "" || kept.conflict {
+		return // a list or a conflict harms nobody
+	}
+	key := withdrawnKey(kept.request)
+	b.audit.void(key, b.newestSegment())
+	if err := b.journal.Enqueue(key.record(), func(error) {}); err != nil {
+		b.cfg.Logger.Debug("withdraw a receipt", slog.Any("error", err)) // the journal's own trouble is told elsewhere
+	}
 }

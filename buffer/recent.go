@@ -34,6 +34,7 @@ func recentIDOf(id payment.ID) (key recentID) {
 // stored is what must be known of a first request to answer its repetition.
 type stored struct {
 	fingerprint  payment.Fingerprint
+	kept         bool // this node's journal has a receipt with that body
 	acceptedAtMS int64
 	at           time.Duration // of storing, since recent's begin
 }
@@ -46,21 +47,20 @@ func newRecent(window time.Duration) *recent {
 }
 
 // add remembers a request that was stored.
-func (r *recent) add(request payment.Request, fingerprint payment.Fingerprint) {
-	r.addAt(request, fingerprint, time.Now())
+func (r *recent) add(request payment.Request, fingerprint payment.Fingerprint, kept bool) {
+	r.addAt(request, stored{fingerprint: fingerprint, kept: kept}, time.Now())
 }
 
 // addAt remembers a request that was stored at a time, the latest so far.
-func (r *recent) addAt(request payment.Request, fingerprint payment.Fingerprint, stamp time.Time) {
+func (r *recent) addAt(request payment.Request, first stored, stamp time.Time) {
 	at := stamp.Sub(r.begun)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.young) >= recentMax || at-r.since > r.window {
 		r.old, r.young, r.since = r.young, map[recentID]stored{}, at
 	}
-	r.young[recentIDOf(request.ID)] = stored{
-		fingerprint: fingerprint, acceptedAtMS: request.AcceptedAt.UnixMilli(), at: at,
-	}
+	first.acceptedAtMS, first.at = request.AcceptedAt.UnixMilli(), at
+	r.young[recentIDOf(request.ID)] = first
 }
 
 // forget drops an id.

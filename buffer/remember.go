@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/paybuf/paybuf/buffer/journal"
-	"github.com/paybuf/paybuf/payment"
 )
 
 // rememberBytesMax bounds what a start reads of the journal: it holds about as
@@ -25,7 +24,17 @@ func (b *Buffer) remember(ctx context.Context) {
 	if b.journal == nil || (!b.cfg.writesBehind() && b.cfg.Durability != JournalOnly) {
 		return
 	}
-	since := time.Now().Add(-b.cfg.DedupWindow)
+	now := time.Now()
+	since := now.Add(-b.cfg.DedupWindow)
+	// What the stream may have lost is on its way to it, however old it is.
+	tail, err := b.streamEnd(ctx)
+	if err != nil {
+		b.cfg.Logger.Warn("find the end of the streams", slog.Any("error", err))
+		tail = since
+	}
+	if tail = tail.Add(-clockMargin); tail.Before(since) {
+		since = tail
+	}
 	var recently []uint64
 	bytes := int64(0)
 	for _, segment := range slices.Backward(b.journal.Segments()) {
@@ -36,8 +45,12 @@ func (b *Buffer) remember(ctx context.Context) {
 	}
 	for _, number := range slices.Backward(recently) {
 		err := b.journal.Read(ctx, number, func(record journal.Record) error {
-			if !record.At.Before(since) {
-				b.recall(record)
+			switch {
+			case record.At.Before(since):
+			case record.At.Before(tail):
+				b.recall(record, record.At)
+			default:
+				b.recall(record, now) // a whole window from now on
 			}
 			return nil
 		})
@@ -49,21 +62,18 @@ func (b *Buffer) remember(ctx context.Context) {
 
 // recall takes in one record: of several receipts with one id the first counts,
 // unless it was refused afterwards.
-func (b *Buffer) recall(record journal.Record) {
+func (b *Buffer) recall(record journal.Record, at time.Time) {
 	kept, void, err := parseRecord(record.Payload)
 	switch {
-	case err != nil, void == nil && kept.request.ID == "": // unreadable, or a batch
+	case err != nil, kept.batch != "", kept.conflict:
 	case void != nil:
-		if first, known := b.recent.find(void.id); known && first.fingerprint == void.fingerprint {
+		first, known := b.recent.find(void.id)
+		if known && first.fingerprint == void.fingerprint && (void.acceptedAtMS == 0 || void.acceptedAtMS == first.acceptedAtMS) {
 			b.recent.forget(void.id)
 		}
 	default:
-		b.recallFirst(kept.request, record.At)
-	}
-}
-
-func (b *Buffer) recallFirst(request payment.Request, at time.Time) {
-	if _, known := b.recent.find(request.ID); !known {
-		b.recent.addAt(request, request.Fingerprint(), at)
+		if _, known := b.recent.find(kept.request.ID); !known {
+			b.recent.addAt(kept.request, stored{fingerprint: kept.request.Fingerprint(), kept: true}, at)
+		}
 	}
 }

@@ -59,18 +59,6 @@ func TestRemember_aBodyThatWasRefusedIsNotTheFirst(t *testing.T) {
 	}
 }
 
-func TestRemember_isForTheDedupWindow(t *testing.T) {
-	const window = 300 * time.Millisecond
-	b := restarted(t, func(c *Config) { c.DedupWindow = window }, func(b *Buffer) {
-		put(t, b, order(t, "A-1", nil))
-		stored := time.Now()
-		waitFor(t, "the window to end", func() bool { return time.Since(stored) > window })
-	})
-	if _, known := b.recent.find(order(t, "A-1", nil).ID); known {
-		t.Error("still known after the window")
-	}
-}
-
 func TestRemember_aStreamThatWritesBeforeItAcknowledgesNeedsNone(t *testing.T) {
 	server := localtest.NATS(t)
 	for name, cfg := range map[string]Config{

@@ -25,7 +25,7 @@ type republished struct {
 // add takes a receipt in. It waits only while too many are under way.
 func (r *republisher) add(ctx context.Context, record journal.Record) error {
 	kept, void, err := parseRecord(record.Payload)
-	if err != nil || void != nil || r.auditor.isVoid(kept.request) {
+	if err != nil || void != nil || (!kept.conflict && r.auditor.isVoid(kept.request)) {
 		return nil //nolint:nilerr // the journal reports what it cannot read
 	}
 	b := r.auditor.buffer
@@ -86,5 +86,8 @@ func (b *Buffer) messageOf(kept receipt) (*Shard, message) {
 	}
 	id := kept.request.ID
 	shard := b.shardOf(id)
+	if kept.conflict {
+		return shard, shard.conflictMessage(kept.request, body)
+	}
 	return shard, message{subject: shard.intakeSubject(id), id: string(id), body: body}
 }

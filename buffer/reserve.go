@@ -55,6 +55,10 @@ func (b *Buffer) Reserve(ctx context.Context, request payment.Request) (first pa
 	if err := b.awaitBindings(ctx); err != nil {
 		return payment.Request{}, false, unavailable(err)
 	}
+	if err := b.mayPut(request); err != nil {
+		b.countRefusal(err)
+		return payment.Request{}, false, err
+	}
 	mine := bindingOf(request, b.bindings.nextID())
 	first = request
 	bound, err := b.bind(ctx, request.KeyHash, mine)

@@ -49,7 +49,21 @@ func (s *sending) outcome() (ack, error) {
 	return s.result, s.err
 }
 
-// roomError is a refusal that leaves nothing behind.
+// refused tells that the sender was given an error.
+func (s *sending) refused() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err != nil
+}
+
+// over tells that nobody waits for it any more and nothing would come of it.
+func (s *sending) over() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended
+}
+
+// roomError is a refusal of something that is certainly not on the stream.
 type roomError struct{ cause error }
 
 func (e *roomError) Error() string { return e.cause.Error() }
@@ -93,6 +107,10 @@ func (s *sending) hear(answer ack, now time.Time) bool {
 			s.late(answer)
 		}
 		return s.end(nil)
+	case isFull(answer.err) && s.ahead: // not a matter of room for its sender
+		s.resent = true
+		s.resendAt = now.Add(resendAfter)
+		return false
 	case isFull(answer.err) && !mayBeStored(s.doubt):
 		return s.end(&roomError{answer.err})
 	case isFull(answer.err):
@@ -124,7 +142,7 @@ func (s *sending) overdue(now time.Time) (again, ended bool) {
 	switch {
 	case s.ended:
 		return false, false
-	case now.After(s.deadline), s.health != nil && s.health.failed():
+	case now.After(s.deadline), !s.ahead && s.health != nil && s.health.failed():
 		s.noteSilence()
 		return false, s.end(errors.Join(errPutTimeout, s.doubt))
 	case s.answered || now.Before(s.resendAt):

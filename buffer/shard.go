@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -36,9 +37,11 @@ type Shard struct {
 	stream   jetstream.Stream
 	consumer jetstream.Consumer
 	gauge    gauge
-	index    int // among the buffer's
-	tenants  *tenants
-	health   health
+
+	fullUntil atomic.Int64 // Unix time in ns
+	index     int          // among the buffer's
+	tenants   *tenants
+	health    health
 }
 
 func openShard(ctx context.Context, js jetstream.JetStream, number int, t *tenants) (*Shard, error) {
@@ -68,7 +71,13 @@ func (s *Shard) ensureStream(ctx context.Context) error {
 		return err
 	}
 	s.stream = stream
-	return driftError("stream "+s.name, streamDrift(want, stream.CachedInfo().Config))
+	have := stream.CachedInfo().Config
+	drift := streamDrift(want, have)
+	if s.cfg.Durability == StreamOnly && have.PersistMode == jetstream.AsyncPersistMode {
+		// The other way round is only slower. NATS cannot change it.
+		drift = append(drift, "it acknowledges before it writes, which is right only beside a journal; begin anew for --durability stream")
+	}
+	return driftError("stream "+s.name, drift)
 }
 
 // openStream finds a stream, or creates it as wanted.
