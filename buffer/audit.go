@@ -24,6 +24,7 @@ const clockMargin = 10 * time.Second
 type AuditStats struct {
 	Segments int           // not yet audited, the active one included
 	Bytes    int64         // of these
+	Records  int64         // in these; too few until those of an earlier run were read
 	Oldest   time.Duration // age of the oldest
 	Repairs  int64         // receipts published again, since the start
 	Failures int64         // rounds that could not be finished
@@ -106,6 +107,7 @@ func (b *Buffer) Audit() AuditStats {
 		}
 		stats.Segments++
 		stats.Bytes += segment.Bytes
+		stats.Records += segment.Records
 	}
 	return stats
 }

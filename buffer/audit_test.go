@@ -145,7 +145,7 @@ func TestAudit_segmentGoesWhenAllItsPaymentsHaveRows(t *testing.T) {
 	before := b.Audit()
 	audit(t, b)
 	after := b.Audit()
-	if before.Bytes == 0 || after.Repairs != 0 || after.Segments != 0 {
+	if before.Bytes == 0 || before.Records != 10 || after.Repairs != 0 || after.Segments != 0 || after.Records != 0 {
 		t.Errorf("before %+v, after %+v; want nothing left and nothing repaired", before, after)
 	}
 }

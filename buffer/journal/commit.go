@@ -44,6 +44,7 @@ func (j *Journal) commit(payloads [][]byte, bytes int64) error {
 	w.end = end
 	j.mu.Lock()
 	w.seg.Bytes = end
+	w.seg.Records += int64(len(payloads))
 	j.stats.Records += uint64(len(payloads))
 	j.mu.Unlock()
 	return nil

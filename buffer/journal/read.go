@@ -45,7 +45,7 @@ func (j *Journal) readable(number uint64) (*segment, error) {
 	return s, nil
 }
 
-// scan walks through what a segment holds at the moment.
+// scan walks through what a segment holds at the moment, and counts it.
 func (j *Journal) scan(ctx context.Context, s *segment, fn func(Record) error) (last tail, err error) {
 	j.mu.Lock()
 	end, salt, salted := s.Bytes, s.salt, s.salted
@@ -55,11 +55,26 @@ func (j *Journal) scan(ctx context.Context, s *segment, fn func(Record) error) (
 		return tail{}, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	var records int64
 	scan := scanner{
-		src: f, end: end, salt: salt, salted: salted, record: fn,
+		src: f, end: end, salt: salt, salted: salted,
+		record:  func(r Record) error { records++; return fn(r) },
 		damaged: func(off, bytes int64) { j.report(s, damage{off: off, bytes: bytes}) },
 	}
-	return scan.run(ctx)
+	if last, err = scan.run(ctx); err == nil {
+		j.counted(s, end, records)
+	}
+	return last, err
+}
+
+// counted notes how many records a segment has up to an end, unless more were
+// appended meanwhile.
+func (j *Journal) counted(s *segment, end, records int64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if s.Bytes == end {
+		s.Records = records
+	}
 }
 
 // Remove deletes a segment, durably, when its receipts are no longer needed. The

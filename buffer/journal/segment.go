@@ -19,8 +19,13 @@ const (
 
 // Segment describes one file of the journal.
 type Segment struct {
-	Number    uint64
-	Bytes     int64 // of its header and its durable records
+	Number uint64
+	Bytes  int64 // of its header and its durable records
+	// Records are its durable records. They are counted as they are appended, by
+	// Open if a crash left the segment open, and whenever Read has walked through
+	// all of it, which leaves out those that are damaged. An earlier run's segment
+	// that Open had no reason to read has 0 until then: not known.
+	Records   int64
 	CreatedAt time.Time
 	// SealedAt is when it was known that nothing would be appended any more, zero
 	// for the active segment: no record in it is younger.

@@ -117,6 +117,7 @@ func (c keyCollector) Collect(to chan<- prometheus.Metric) {
 }
 
 var (
+	receiptsDesc      = desc("receipts_pending_audit", "Records of this node's journal that are not audited yet.")
 	receiptBytesDesc  = desc("receipts_pending_audit_bytes", "Bytes of this node's journal that are not audited yet.")
 	receiptAgeDesc    = desc("receipts_oldest_seconds", "Age of the oldest segment of the journal.")
 	repairsDesc       = desc("receipts_repaired_total", "Accepted payments that the stream had lost and that were published again.")
@@ -127,7 +128,7 @@ var (
 type auditCollector struct{ app *App }
 
 func (auditCollector) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{receiptBytesDesc, receiptAgeDesc, repairsDesc, auditFailuresDesc} {
+	for _, d := range []*prometheus.Desc{receiptsDesc, receiptBytesDesc, receiptAgeDesc, repairsDesc, auditFailuresDesc} {
 		to <- d
 	}
 }
@@ -137,6 +138,7 @@ func (c auditCollector) Collect(to chan<- prometheus.Metric) {
 	send := func(d *prometheus.Desc, kind prometheus.ValueType, value float64) {
 		to <- prometheus.MustNewConstMetric(d, kind, value)
 	}
+	send(receiptsDesc, prometheus.GaugeValue, float64(stats.Records))
 	send(receiptBytesDesc, prometheus.GaugeValue, float64(stats.Bytes))
 	send(receiptAgeDesc, prometheus.GaugeValue, stats.Oldest.Seconds())
 	send(repairsDesc, prometheus.CounterValue, float64(stats.Repairs))

@@ -158,6 +158,7 @@ func TestMetrics_countWhatHappened(t *testing.T) {
 		`paybuf_outcomes_total{state="succeeded"} 3`,
 		`paybuf_http_request_seconds_count{method="POST",route="/v1/payments",status="202"} 3`,
 		`paybuf_payer_breaker_open 0`,
+		`paybuf_receipts_pending_audit 3`,
 	} {
 		eventually(t, line, func() bool { return strings.Contains(operator.get("/metrics").text, line) })
 	}
