@@ -62,6 +62,16 @@ func TestSubmitBatch_givesAResultForEachOrder(t *testing.T) {
 	}
 }
 
+func TestSubmitBatch_whatIsOverTheTenantsShareIsToBeSentAgain(t *testing.T) {
+	over := problemItem(http.StatusTooManyRequests, payment.CodeTenantShare)
+	whole := `{"code":"tenant_share_exceeded","items":[{"index":0,` + over + `},{"index":1,` + over + `}]}`
+	url := serve(t, says(http.StatusTooManyRequests, whole), says(http.StatusAccepted, batchJSON(paymentItem(), over)))
+	got, err := client.New(url, client.Config{}).SubmitBatch(t.Context(), make([]client.Order, 2))
+	if err != nil || got.Items[0].Temporary() || !got.Items[1].Temporary() {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
 func TestSubmitBatch_isRepeatedWhileNothingIsAnswered(t *testing.T) {
 	url := serve(t, hangsUp, says(http.StatusServiceUnavailable, `{"code":"buffer_full","items":[]}`),
 		says(http.StatusAccepted, batchJSON(paymentItem())))

@@ -29,28 +29,20 @@ type BatchHandler struct {
 	auth   Authenticator
 	key    payment.IDKey
 	cfg    Config
-	places chan struct{} // one per batch that is being taken in
+	places *batchPlaces
 }
 
-const (
-	// batchesAtOnceMax bounds the memory that batches take, each several times its
-	// body.
-	batchesAtOnceMax = 16
-	// enterShare of BatchTimeout passes before a batch without a place is refused.
-	enterShare = 3
-)
+// enterShare of BatchTimeout passes before a batch without a place is refused.
+const enterShare = 3
 
-var (
-	errNoPlace   = errors.New("too many batches at once")
-	errBatchSlow = errors.New("the buffer did not take the batch in time")
-)
+var errBatchSlow = errors.New("the buffer did not take the batch in time")
 
 // NewBatch makes a handler that derives ids with key. Of cfg it does not use
 // Outcomes: a batch shows what became of its payments by itself.
 func NewBatch(putter BatchPutter, auth Authenticator, key payment.IDKey, cfg Config) *BatchHandler {
 	return &BatchHandler{
 		putter: putter, auth: auth, key: key, cfg: cfg.withDefaults(),
-		places: make(chan struct{}, batchesAtOnceMax),
+		places: newBatchPlaces(),
 	}
 }
 
@@ -72,11 +64,16 @@ func (h *BatchHandler) create(w http.ResponseWriter, r *http.Request) {
 		problem.Write(w, r, err)
 		return
 	}
-	if err := h.enter(r.Context()); err != nil {
+	if err := checkNoKey(r.Header); err != nil {
 		problem.Write(w, r, err)
 		return
 	}
-	defer func() { <-h.places }()
+	leave, err := h.places.enter(r.Context(), tenant, h.cfg.BatchTimeout/enterShare)
+	if err != nil {
+		problem.Write(w, r, err)
+		return
+	}
+	defer leave()
 	items, err := h.read(w, r, tenant)
 	if err != nil {
 		problem.Write(w, r, err)
@@ -94,21 +91,13 @@ func (h *BatchHandler) create(w http.ResponseWriter, r *http.Request) {
 	h.accept(w, r, batch, items, answer)
 }
 
-// enter waits a bounded while for a place.
-func (h *BatchHandler) enter(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, h.cfg.BatchTimeout/enterShare, errNoPlace)
-	defer cancel()
-	select {
-	case h.places <- struct{}{}:
+// checkNoKey refuses a key rather than pass over what a client relies on.
+func checkNoKey(header http.Header) error {
+	if _, given := header[keyHeader]; !given {
 		return nil
-	case <-ctx.Done():
-		return &payment.Error{
-			Code:       payment.CodeBufferFull,
-			Detail:     "too many batches are being taken in; nothing of this one is stored: send it again later",
-			RetryAfter: pollAfter,
-			Cause:      context.Cause(ctx),
-		}
 	}
+	return badKey("a batch takes no Idempotency-Key; send it without one: " +
+		"its order numbers make it safe to repeat")
 }
 
 // read makes requests of the body, each as if it had come alone. The error is

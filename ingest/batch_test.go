@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -297,6 +296,8 @@ func TestBatch_isRefusedAsAWholeBeforeAnythingIsKept(t *testing.T) {
 		"another media type": {good, func(r *http.Request) { r.Header.Set("Content-Type", "text/csv") }, 415, payment.CodeMediaType, "application/x-ndjson or application/json"},
 		"without one":        {good, func(r *http.Request) { r.Header.Del("Content-Type") }, 415, payment.CodeMediaType, "application/x-ndjson"},
 		"another encoding":   {good, func(r *http.Request) { r.Header.Set("Content-Encoding", "gzip") }, 415, payment.CodeMediaType, "Encoding"},
+		"an idempotency key": {good, key(`"k-1"`), 400, payment.CodeKeyInvalid, "order numbers"},
+		"an empty one":       {good, key(""), 400, payment.CodeKeyInvalid, "order numbers"},
 		"without a key":      {good, func(r *http.Request) { r.Header.Del("Authorization") }, 401, payment.CodeUnauthenticated, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -356,6 +357,8 @@ func TestBatch_ofWhichNothingIsAcceptedIsAProblemWithItems(t *testing.T) {
 var (
 	errFull    = &payment.Error{Code: payment.CodeBufferFull, Detail: "full", RetryAfter: 7 * time.Second}
 	errUnknown = &payment.Error{Code: payment.CodeBufferUnavailable, Detail: "send it again", RetryAfter: time.Second}
+
+	errOverShare = &payment.Error{Code: payment.CodeTenantShare, Detail: "too many", RetryAfter: 40 * time.Second}
 )
 
 func TestBatch_whatIsNotKeptIsToBeSentAgain(t *testing.T) {
@@ -377,6 +380,22 @@ func TestBatch_whatIsNotKeptIsToBeSentAgain(t *testing.T) {
 		"all, and of one nobody knows": {
 			map[string]error{"A-1": errFull, "A-2": errUnknown}, 503, payment.CodeBufferUnavailable, "7",
 			"503 buffer_full, 503 buffer_unavailable, 422 invalid_request",
+		},
+		"some, over the share": {
+			map[string]error{"A-2": errOverShare}, 202, "", "40",
+			"new, 429 tenant_share_exceeded, 422 invalid_request",
+		},
+		"all that are valid, over the share": {
+			map[string]error{"A-1": errOverShare, "A-2": errOverShare}, 429, payment.CodeTenantShare, "40",
+			"429 tenant_share_exceeded, 429 tenant_share_exceeded, 422 invalid_request",
+		},
+		"over the share, and without room": {
+			map[string]error{"A-1": errOverShare, "A-2": errFull}, 503, payment.CodeBufferFull, "40",
+			"429 tenant_share_exceeded, 503 buffer_full, 422 invalid_request",
+		},
+		"over the share, and our mistake": {
+			map[string]error{"A-1": errors.New("nil pointer"), "A-2": errOverShare}, 429, payment.CodeTenantShare, "40",
+			"500 internal_error, 429 tenant_share_exceeded, 422 invalid_request",
 		},
 		"our mistake": {
 			map[string]error{"A-1": errors.New("nil pointer"), "A-2": errors.New("nil pointer")}, 500, payment.CodeInternal, "",
@@ -428,35 +447,4 @@ func TestBatch_errorsOfAnItemAreListedInPart(t *testing.T) {
 	if len(problem.Errors) != 10 || !strings.Contains(problem.Detail, "not all of them") {
 		t.Errorf("got %+v", problem)
 	}
-}
-
-func TestBatch_tooManyAtOnceWaitForAPlace(t *testing.T) {
-	service := serveBatches(t, ingest.Config{BatchTimeout: 900 * time.Millisecond})
-	release, entered := make(chan struct{}), make(chan struct{}, 100)
-	service.store.put = func(context.Context) error {
-		entered <- struct{}{}
-		<-release
-		return nil
-	}
-	var wg sync.WaitGroup
-	for n := range 16 {
-		wg.Go(func() {
-			if got := service.send(t, item(fmt.Sprint("A-", n), 1)); got.status != http.StatusAccepted {
-				t.Errorf("batch %d: %d %s", n, got.status, got.body)
-			}
-		})
-	}
-	for range 16 {
-		<-entered
-	}
-	got := service.send(t, item("B", 1))
-	got.problem(t, http.StatusServiceUnavailable, payment.CodeBufferFull)
-	wantHeader(t, got, "Retry-After", "1")
-	wg.Go(func() { // gets the first place that is free
-		if got := service.send(t, item("C", 1)); got.status != http.StatusAccepted {
-			t.Errorf("the last batch: %d %s", got.status, got.body)
-		}
-	})
-	close(release)
-	wg.Wait()
 }

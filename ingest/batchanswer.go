@@ -92,21 +92,29 @@ func refusalOf(items []batchItem) error {
 	}
 }
 
-// failureOf gives the error of the items that are to be sent again as they are, nil
-// if there is none: that nobody knows their fate before that there is no room, and
-// either before a mistake of ours.
+// passingRanks has the codes of items that are to be sent again as they are. The
+// highest is what a batch of several is answered: that nobody knows their fate
+// before that there is no room, and that before the tenant's own share. A mistake
+// of ours has no rank and comes last.
+var passingRanks = map[payment.Code]int{
+	payment.CodeTenantShare:       2,
+	payment.CodeBufferFull:        3,
+	payment.CodeBufferUnavailable: 4,
+}
+
+// failureOf gives the error of the items that are to be sent again as they are, with
+// the longest of their waits; nil if there is none.
 func failureOf(items []batchItem) error {
 	var failed error
 	var wait time.Duration
-	rank := 0
-	ranks := map[payment.Code]int{payment.CodeBufferFull: 2, payment.CodeBufferUnavailable: 3}
+	highest := 0
 	for _, item := range items {
-		if item.err == nil || problem.Of(item.err, "").Status < http.StatusInternalServerError {
+		rank := passingRank(item.err)
+		if rank == 0 {
 			continue
 		}
-		code, _ := payment.CodeOf(item.err)
-		if n := max(1, ranks[code]); n > rank {
-			failed, rank = item.err, n
+		if rank > highest {
+			failed, highest = item.err, rank
 		}
 		wait = max(wait, retryAfterOf(item.err))
 	}
@@ -117,6 +125,21 @@ func failureOf(items []batchItem) error {
 	longest := *coded
 	longest.RetryAfter = wait
 	return &longest
+}
+
+// passingRank is 0 for an item that is kept or must change.
+func passingRank(err error) int {
+	if err == nil {
+		return 0
+	}
+	code, _ := payment.CodeOf(err)
+	if rank, known := passingRanks[code]; known {
+		return rank
+	}
+	if problem.Of(err, "").Status >= http.StatusInternalServerError {
+		return 1
+	}
+	return 0
 }
 
 func retryAfterOf(err error) time.Duration {

@@ -22,9 +22,12 @@ func (f *fakeAPI) acceptBatch(w http.ResponseWriter, r *http.Request) {
 	for i, line := range strings.Split(string(body), "\n") {
 		alone := httptest.NewRecorder()
 		member := "problem"
-		if strings.Contains(line, `"later"`) && !f.repeated(line) {
+		switch known := f.repeated(line); {
+		case strings.Contains(line, `"later"`) && !known:
 			refuse(alone, http.StatusServiceUnavailable, "buffer_full", "", "later")
-		} else {
+		case strings.Contains(line, `"over"`) && !known:
+			refuse(alone, http.StatusTooManyRequests, "tenant_share_exceeded", "", "later")
+		default:
 			f.accept(alone, httptest.NewRequestWithContext(r.Context(), http.MethodPost, "/v1/payments", strings.NewReader(line)))
 		}
 		if alone.Code == http.StatusAccepted {
@@ -76,15 +79,15 @@ func TestBatch_whatIsPutOffIsRepeated(t *testing.T) {
 	api := &fakeAPI{}
 	s, tally := newBatchSender(t, api)
 	var batch []request
-	for i, number := range []string{"A-1", "later", "A-2", "later"} {
+	for i, number := range []string{"A-1", "later", "A-2", "later", "over"} {
 		batch = append(batch, request{row: Row{Pass: 1, Line: int64(i + 1)}, orderNumber: number, order: client.Order{
 			OrderNumber: number, AmountMinor: 5, Currency: "EUR", PaymentMethod: "tok",
 		}})
 	}
 	s.sendBatch(t.Context(), batch)
-	wantCounts(t, tally.result(), 3, 1, 0, 0, 0)
-	if api.requests != 3 {
-		t.Errorf("%d requests, want the batch and two more", api.requests)
+	wantCounts(t, tally.result(), 4, 1, 0, 0, 0)
+	if api.requests != 4 {
+		t.Errorf("%d requests, want the batch and three more", api.requests)
 	}
 }
 

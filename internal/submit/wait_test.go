@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -59,13 +60,12 @@ func TestWait_whatIsNotFinalInTimeIsUnsettled(t *testing.T) {
 }
 
 func TestWait_aPaymentThatCannotBeReadIsReadAgain(t *testing.T) {
-	gets := 0
+	var gets atomic.Int32
 	api := &fakeAPI{before: func(_ int, w http.ResponseWriter, r *http.Request) bool {
 		if r.Method == http.MethodPost {
 			return false
 		}
-		gets++
-		switch gets {
+		switch gets.Add(1) {
 		case 1:
 			panic(http.ErrAbortHandler)
 		case 2:
@@ -77,8 +77,8 @@ func TestWait_aPaymentThatCannotBeReadIsReadAgain(t *testing.T) {
 	tr := newTrial(t, api, "orders.csv", csvOf("A-1,5,EUR,tok"))
 	tr.opts.Wait = true
 	s := tr.run(t).Settlement
-	if s.Succeeded != 1 || s.LastError != "" || gets != 3 {
-		t.Errorf("%d reads, got %+v", gets, s)
+	if s.Succeeded != 1 || s.LastError != "" || gets.Load() != 3 {
+		t.Errorf("%d reads, got %+v", gets.Load(), s)
 	}
 }
 
