@@ -1,0 +1,137 @@
+package localtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	readTimeout = 2 * time.Second
+	readPause   = 50 * time.Millisecond
+)
+
+var errNoLeader = errors.New("nobody leads it")
+
+// Streams looks at the streams of servers, and moves their leaders, past
+// everything of ours.
+type Streams struct {
+	t  testing.TB
+	nc *nats.Conn
+	js jetstream.JetStream
+}
+
+// NewStreams connects to one of the servers at some URLs. It is closed when the
+// test ends.
+func NewStreams(t testing.TB, urls ...string) *Streams {
+	t.Helper()
+	s := &Streams{t: t}
+	poll(t, "a NATS server answers", func() (err error) {
+		s.nc, err = nats.Connect(strings.Join(urls, ","), nats.MaxReconnects(-1), nats.ReconnectWait(readPause))
+		return err
+	})
+	t.Cleanup(s.nc.Close)
+	var err error
+	if s.js, err = jetstream.New(s.nc, jetstream.WithDefaultTimeout(readTimeout)); err != nil {
+		t.Fatal("localtest: ", err)
+	}
+	return s
+}
+
+// AwaitReady waits until JetStream can be used, on as many servers as there are.
+func (s *Streams) AwaitReady() {
+	s.t.Helper()
+	poll(s.t, "JetStream answers", func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
+		defer cancel()
+		_, err := s.js.AccountInfo(ctx)
+		return err
+	})
+}
+
+// Stored counts the messages of a stream by their subjects.
+func (s *Streams) Stored(stream string) map[string]uint64 {
+	s.t.Helper()
+	var info *jetstream.StreamInfo
+	poll(s.t, "stream "+stream+" is read", func() (err error) {
+		info, err = s.info(stream, jetstream.WithSubjectFilter(">"))
+		return err
+	})
+	return info.State.Subjects
+}
+
+// StepDown has another server lead a stream.
+func (s *Streams) StepDown(stream string) {
+	s.t.Helper()
+	s.stepDown(stream, "STREAM.LEADER.STEPDOWN."+stream, func() (string, error) {
+		info, err := s.info(stream)
+		if err != nil || info.Cluster == nil {
+			return "", errors.Join(errNoLeader, err)
+		}
+		return info.Cluster.Leader, nil
+	})
+}
+
+// StepDownConsumer has another server lead a stream's consumer.
+func (s *Streams) StepDownConsumer(stream, consumer string) {
+	s.t.Helper()
+	s.stepDown(stream+"."+consumer, "CONSUMER.LEADER.STEPDOWN."+stream+"."+consumer, func() (string, error) {
+		ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
+		defer cancel()
+		found, err := s.js.Consumer(ctx, stream, consumer)
+		if err != nil || found.CachedInfo().Cluster == nil {
+			return "", errors.Join(errNoLeader, err)
+		}
+		return found.CachedInfo().Cluster.Leader, nil
+	})
+}
+
+// stepDown asks until there is another leader: the old one may be chosen again.
+func (s *Streams) stepDown(of, request string, leader func() (string, error)) {
+	s.t.Helper()
+	var before string
+	poll(s.t, "a leader of "+of, func() (err error) {
+		before, err = leader()
+		return err
+	})
+	poll(s.t, "another leader of "+of, func() error {
+		if _, err := s.nc.Request("$JS.API."+request, nil, readTimeout); err != nil {
+			return err
+		}
+		now, err := leader()
+		if err == nil && now == before {
+			err = fmt.Errorf("it is still %s", before)
+		}
+		return err
+	})
+}
+
+// Whole tells whether every replica of a stream has all that its leader has.
+func (s *Streams) Whole(stream string, replicas int) bool {
+	info, err := s.info(stream)
+	if err != nil || info.Cluster == nil || len(info.Cluster.Replicas) != replicas-1 {
+		return false
+	}
+	for _, peer := range info.Cluster.Replicas {
+		if !peer.Current || peer.Offline {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *Streams) info(stream string, opts ...jetstream.StreamInfoOpt) (*jetstream.StreamInfo, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
+	defer cancel()
+	found, err := s.js.Stream(ctx, stream)
+	if err != nil {
+		return nil, err
+	}
+	return found.Info(ctx, opts...)
+}
