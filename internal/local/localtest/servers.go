@@ -18,8 +18,9 @@ import (
 	"github.com/paybuf/paybuf/internal/local"
 )
 
-// nodeVariable tells a child that it is a NATS server, and which.
-const nodeVariable = "PAYBUF_TEST_NATS_NODE"
+// nodeVariable tells a child that it is a NATS server, and which. It does not
+// begin like our variables, which the tests of commands take away.
+const nodeVariable = "TEST_BE_NATS_NODE"
 
 // Servers is a JetStream server or cluster each of whose servers is a process, which can
 // really be killed.
@@ -119,7 +120,7 @@ func (n *node) start() error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(program) //nolint:noctx // it lives until it is killed, or we are
+	cmd := exec.Command(program, "-test.run=^$") //nolint:noctx // it lives until it is killed, or we are
 	cmd.Env = append(os.Environ(), nodeVariable+"="+string(text))
 	cmd.Stderr = os.Stderr
 	if n.leash, err = cmd.StdinPipe(); err != nil {
