@@ -69,39 +69,20 @@ func (s *Streams) Stored(stream string) map[string]uint64 {
 // StepDown has another server lead a stream.
 func (s *Streams) StepDown(stream string) {
 	s.t.Helper()
-	s.stepDown(stream, "STREAM.LEADER.STEPDOWN."+stream, func() (string, error) {
+	leader := func() (string, error) {
 		info, err := s.info(stream)
 		if err != nil || info.Cluster == nil {
 			return "", errors.Join(errNoLeader, err)
 		}
 		return info.Cluster.Leader, nil
-	})
-}
-
-// StepDownConsumer has another server lead a stream's consumer.
-func (s *Streams) StepDownConsumer(stream, consumer string) {
-	s.t.Helper()
-	s.stepDown(stream+"."+consumer, "CONSUMER.LEADER.STEPDOWN."+stream+"."+consumer, func() (string, error) {
-		ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
-		defer cancel()
-		found, err := s.js.Consumer(ctx, stream, consumer)
-		if err != nil || found.CachedInfo().Cluster == nil {
-			return "", errors.Join(errNoLeader, err)
-		}
-		return found.CachedInfo().Cluster.Leader, nil
-	})
-}
-
-// stepDown asks until there is another leader: the old one may be chosen again.
-func (s *Streams) stepDown(of, request string, leader func() (string, error)) {
-	s.t.Helper()
+	}
 	var before string
-	poll(s.t, "a leader of "+of, func() (err error) {
+	poll(s.t, "a leader of "+stream, func() (err error) {
 		before, err = leader()
 		return err
 	})
-	poll(s.t, "another leader of "+of, func() error {
-		if _, err := s.nc.Request("$JS.API."+request, nil, readTimeout); err != nil {
+	poll(s.t, "another leader of "+stream, func() error { // the old one may be chosen again
+		if err := s.stepDown("STREAM.LEADER.STEPDOWN." + stream); err != nil {
 			return err
 		}
 		now, err := leader()
@@ -110,6 +91,20 @@ func (s *Streams) stepDown(of, request string, leader func() (string, error)) {
 		}
 		return err
 	})
+}
+
+// StepDownConsumer has the leader of a stream's consumer make room, for another
+// or for itself.
+func (s *Streams) StepDownConsumer(stream, consumer string) {
+	s.t.Helper()
+	poll(s.t, "the leader of "+stream+"'s "+consumer+" steps down", func() error {
+		return s.stepDown("CONSUMER.LEADER.STEPDOWN." + stream + "." + consumer)
+	})
+}
+
+func (s *Streams) stepDown(which string) error {
+	_, err := s.nc.Request("$JS.API."+which, nil, readTimeout)
+	return err
 }
 
 // Whole tells whether every replica of a stream has all that its leader has.

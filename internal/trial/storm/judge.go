@@ -20,9 +20,9 @@ type Report struct {
 }
 
 // Judge tells whether the answers agree: each order has one payment, with one
-// body and one time of acceptance, whichever door was asked. One answer said that
-// it was new, and all others that it was known (with Outages, one at most, since
-// it may be lost). Each other body was refused.
+// body and one time of acceptance, whichever door was asked, and each other body
+// was refused. Without Outages one answer said that the order was new, and all
+// others that it was known.
 func (s *Storm) Judge() (Report, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -76,7 +76,7 @@ func (s *Storm) judgeOrder(answers []answer, report *Report) error {
 			firsts++
 		}
 	}
-	if firsts > 1 || (firsts == 0 && !s.cfg.Outages) {
+	if firsts != 1 && !s.cfg.Outages {
 		return fmt.Errorf("%d of %d answers say that it is new", firsts, len(answers))
 	}
 	return nil

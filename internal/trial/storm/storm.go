@@ -40,14 +40,16 @@ type Config struct {
 	Senders int      // requests at once; 16 if 0
 	Seed    uint64   // of all that is chance
 	// Outages tells that processes and servers are taken down meanwhile. What is
-	// then answered 503, or not at all, is sent again to the next door, and the
-	// answer that an order was new may have been lost.
+	// then answered 503, or not at all, is sent again to the next door. The answer
+	// that an order was new may have been lost then, or given twice: to requests of
+	// one millisecond whose acknowledgements were both lost.
 	Outages bool
 }
 
 // Wave is what is sent at a time.
 type Wave struct {
-	Requests int // until ctx ends if 0
+	Requests  int // until ctx ends if 0
+	PerSecond int // requests begun; as many as there are answers for if 0
 	// Repeats is the share of the requests that repeat an order, Others the share of
 	// those that do it with another body, and Keyed the share of all requests that
 	// carry an idempotency key. An order and a body have one key.
@@ -98,7 +100,19 @@ func (s *Storm) Close() { s.http.CloseIdleConnections() }
 func (s *Storm) Send(ctx context.Context, wave Wave) {
 	var senders sync.WaitGroup
 	var begun int
+	var pace <-chan time.Time
+	if wave.PerSecond > 0 {
+		ticker := time.NewTicker(time.Second / time.Duration(wave.PerSecond))
+		defer ticker.Stop()
+		pace = ticker.C
+	}
 	next := func() (request, bool) {
+		if pace != nil {
+			select {
+			case <-pace:
+			case <-ctx.Done():
+			}
+		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if ctx.Err() != nil || (wave.Requests > 0 && begun == wave.Requests) {

@@ -29,14 +29,15 @@ type answer struct {
 
 // shown is what an answer's body holds, of a payment or of a problem.
 type shown struct {
-	ID         payment.ID   `json:"id"`
-	Number     string       `json:"order_number"`
-	Amount     int64        `json:"amount"`
-	Duplicate  bool         `json:"duplicate"`
-	AcceptedAt string       `json:"accepted_at"`
-	StatusURL  string       `json:"status_url"`
-	Code       payment.Code `json:"code"`
-	PaymentURL string       `json:"payment_url"`
+	ID         payment.ID    `json:"id"`
+	Number     string        `json:"order_number"`
+	Amount     int64         `json:"amount"`
+	Duplicate  bool          `json:"duplicate"`
+	AcceptedAt string        `json:"accepted_at"`
+	StatusURL  string        `json:"status_url"`
+	State      payment.State `json:"state"`
+	Code       payment.Code  `json:"code"`
+	PaymentURL string        `json:"payment_url"`
 }
 
 // try sends a request once. If it must be sent again, again says why; the error
