@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"sync"
@@ -79,14 +78,9 @@ func (s *Storm) read(ctx context.Context, desk string, id payment.ID) (status in
 	if err != nil {
 		return 0, shown{}, err
 	}
-	get.Header.Set("Authorization", "Bearer "+s.cfg.Key)
-	response, err := s.http.Do(get)
-	if err != nil {
-		return 0, shown{}, err
+	came, err := s.do(get)
+	if err == nil {
+		err = json.Unmarshal(came.body, &said)
 	}
-	text, err := io.ReadAll(io.LimitReader(response.Body, answerBytesMax))
-	if err = errors.Join(err, response.Body.Close()); err == nil {
-		err = json.Unmarshal(text, &said)
-	}
-	return response.StatusCode, said, err
+	return came.status, said, err
 }

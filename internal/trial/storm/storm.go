@@ -64,7 +64,6 @@ type Storm struct {
 	mu      sync.Mutex
 	random  *rand.Rand
 	sent    []int // requests by order
-	turn    int   // of the doors
 	answers map[int][]answer
 	tries   map[string]int // by what was not the last answer of a request
 	faults  []error

@@ -40,69 +40,97 @@ type shown struct {
 	PaymentURL string        `json:"payment_url"`
 }
 
+// reply is what came back over HTTP.
+type reply struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
 // try sends a request once. If it must be sent again, again says why; the error
 // says why if that may not go on.
 func (s *Storm) try(ctx context.Context, r request) (got answer, again string, err error) {
 	door := s.cfg.Doors[r.door%len(s.cfg.Doors)]
-	response, body, err := s.post(ctx, door, r)
+	came, err := s.post(ctx, door, r)
 	if err != nil {
 		if s.cfg.Outages {
-			return answer{}, "no answer", err
+			again = "no answer"
 		}
-		return answer{}, "", err
+		return answer{}, again, err
 	}
 	var said shown
-	if err := json.Unmarshal(body, &said); err != nil {
-		return answer{}, "", fmt.Errorf("%s: %d %s: %w", r.number(), response.StatusCode, body, err)
+	wrong := fmt.Errorf("%s from %s: %d %v %s", r.number(), door, came.status, came.header, came.body)
+	if err := json.Unmarshal(came.body, &said); err != nil {
+		return answer{}, "", errors.Join(err, wrong)
 	}
-	wrong := fmt.Errorf("%s from %s: %d %s", r.number(), door, response.StatusCode, body)
-	path := response.Header.Get("Location")
-	switch status := response.StatusCode; {
-	case status == http.StatusAccepted, status == http.StatusOK:
-		got := answer{
-			sent: r, accepted: true, id: said.ID, amount: said.Amount,
-			duplicate: said.Duplicate, acceptedAt: said.AcceptedAt,
+	switch {
+	case came.status == http.StatusAccepted, came.status == http.StatusOK:
+		got, err = came.accepted(said, r, door)
+	case came.status == http.StatusConflict && said.Code == payment.CodeOrderConflict:
+		got, err = came.refused(said, r, door)
+	case came.status == http.StatusConflict && said.Code == payment.CodeKeyInUse,
+		came.status == http.StatusServiceUnavailable && s.cfg.Outages:
+		if came.header.Get("Retry-After") != "" {
+			again = string(said.Code)
 		}
-		replayed := response.Header.Get("Idempotent-Replayed") == "true"
-		if said.Number != r.number() || said.Amount != r.amount() || said.AcceptedAt == "" || replayed != said.Duplicate ||
-			path != payments+"/"+string(said.ID) || said.StatusURL != door+path || (status == http.StatusOK && !replayed) {
-			return answer{}, "", fmt.Errorf("it contradicts itself (%v): %w", response.Header, wrong)
-		}
-		return got, "", nil
-	case said.Code == payment.CodeOrderConflict && status == http.StatusConflict:
-		id, found := strings.CutPrefix(path, payments+"/")
-		if !found || said.PaymentURL != door+path {
-			return answer{}, "", fmt.Errorf("it does not name the payment (%v): %w", response.Header, wrong)
-		}
-		return answer{sent: r, id: payment.ID(id)}, "", nil
-	case said.Code == payment.CodeKeyInUse && status == http.StatusConflict,
-		s.cfg.Outages && status == http.StatusServiceUnavailable:
-		if response.Header.Get("Retry-After") == "" {
-			return answer{}, "", fmt.Errorf("it does not say when to come again: %w", wrong)
-		}
-		return answer{}, string(said.Code), wrong
+		err = wrong
+	default:
+		err = wrong
 	}
-	return answer{}, "", wrong
+	if errors.Is(err, errContradiction) {
+		err = errors.Join(err, wrong)
+	}
+	return got, again, err
 }
 
 const payments = "/v1/payments"
 
-func (s *Storm) post(ctx context.Context, door string, r request) (*http.Response, []byte, error) {
+var errContradiction = errors.New("the parts of the answer contradict each other, or the request")
+
+// accepted reads an answer about the payment that a request has become or repeats.
+func (came reply) accepted(said shown, r request, door string) (answer, error) {
+	path := came.header.Get("Location")
+	replayed := came.header.Get("Idempotent-Replayed") == "true"
+	if said.Number != r.number() || said.Amount != r.amount() || said.AcceptedAt == "" || replayed != said.Duplicate ||
+		path != payments+"/"+string(said.ID) || said.StatusURL != door+path || (came.status == http.StatusOK && !replayed) {
+		return answer{}, errContradiction
+	}
+	return answer{
+		sent: r, accepted: true, id: said.ID, amount: said.Amount, duplicate: said.Duplicate, acceptedAt: said.AcceptedAt,
+	}, nil
+}
+
+// refused reads an answer that names the payment that the order has with another
+// body.
+func (came reply) refused(said shown, r request, door string) (answer, error) {
+	path := came.header.Get("Location")
+	id, found := strings.CutPrefix(path, payments+"/")
+	if !found || said.PaymentURL != door+path {
+		return answer{}, errContradiction
+	}
+	return answer{sent: r, id: payment.ID(id)}, nil
+}
+
+func (s *Storm) post(ctx context.Context, door string, r request) (reply, error) {
 	body := fmt.Sprintf(`{"order_number":%q,"amount":%d,"currency":"EUR","payment_method":"tok_visa"}`, r.number(), r.amount())
 	post, err := http.NewRequestWithContext(ctx, http.MethodPost, door+payments, strings.NewReader(body))
 	if err != nil {
-		return nil, nil, err
+		return reply{}, err
 	}
 	post.GetBody = nil // nothing below sends again
 	post.Header.Set("Content-Type", "application/json")
-	post.Header.Set("Authorization", "Bearer "+s.cfg.Key)
 	if r.keyed {
 		post.Header.Set("Idempotency-Key", fmt.Sprintf(`"%s-%d"`, r.number(), r.amount()))
 	}
-	response, err := s.http.Do(post)
+	return s.do(post)
+}
+
+func (s *Storm) do(request *http.Request) (reply, error) {
+	request.Header.Set("Authorization", "Bearer "+s.cfg.Key)
+	response, err := s.http.Do(request)
 	if err != nil {
-		return nil, nil, err
+		return reply{}, err
 	}
-	text, err := io.ReadAll(io.LimitReader(response.Body, answerBytesMax))
-	return response, text, errors.Join(err, response.Body.Close())
+	body, err := io.ReadAll(io.LimitReader(response.Body, answerBytesMax))
+	return reply{status: response.StatusCode, header: response.Header, body: body}, errors.Join(err, response.Body.Close())
 }
