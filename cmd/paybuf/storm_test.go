@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"regexp"
 	"strconv"
 	"strings"
@@ -73,66 +72,4 @@ func receipts(t *testing.T, operators []string) int {
 		sum += int(bytes)
 	}
 	return sum
-}
-
-// A server of the cluster and an ingest node are killed and started again while
-// requests go through both nodes. internal/trial does more of it.
-func TestServe_aLostServerAndALostNodeLoseNoPayment(t *testing.T) {
-	t.Parallel()
-	in := install(t)
-	servers := localtest.NewServers(t, 3)
-	in.nats = strings.Join(servers.URLs(), ",")
-	streams := localtest.NewStreams(t, servers.URLs()...)
-	streams.AwaitReady()
-	cluster := []string{"--replicas", "3", "--shards", "3", "--postgres", in.postgres}
-	in.admin("tenant", "create", "acme")
-	in.serve("processor", append(cluster, "--payer", in.payer, "--payer-visibility-delay", "0s")...)
-	_, desk, _ := in.serve("status", cluster...)
-	key := strings.TrimSpace(in.admin("key", "create", "acme"))
-	cfg := storm.Config{Key: key, Outages: true}
-	var nodes []*process
-	var flags [][]string
-	for range 2 {
-		address := unused(t)
-		flags = append(flags, append([]string{"--listen", address, "--journal-dir", t.TempDir()}, cluster...))
-		node, door, _ := in.serve("ingest", flags[len(flags)-1]...)
-		nodes, cfg.Doors = append(nodes, node), append(cfg.Doors, door)
-	}
-	s := storm.New(cfg)
-	defer s.Close()
-	sending, stop := context.WithCancel(t.Context())
-	var busy sync.WaitGroup
-	t.Cleanup(func() { stop(); busy.Wait() })
-	busy.Go(func() { s.Send(sending, storm.Wave{PerSecond: 100, Repeats: 0.4, Others: 0.1, Keyed: 0.5}) })
-	busy.Go(func() { s.Watch(sending, desk) })
-	await := func(what string) {
-		t.Helper()
-		const n = 50
-		goal := s.Accepted() + n
-		eventually(t, "orders are accepted after: "+what, func() bool { return s.Accepted() >= goal })
-	}
-	await("begin")
-	servers.Kill(0)
-	await("kill -9 of a NATS server")
-	nodes[0].kill()
-	await("kill -9 of an ingest node")
-	servers.Start(0)
-	in.serve("ingest", flags[0]...)
-	streams.StepDown("PAYBUF_0")
-	await("both are back, and another server leads")
-	stop()
-	busy.Wait()
-
-	report, err := s.Judge()
-	t.Logf("%+v", report)
-	if err != nil {
-		t.Error(err)
-	}
-	eventually(t, "every payment that was accepted has succeeded", func() bool {
-		open, err := s.Open(t.Context(), desk)
-		return err == nil && len(open) == 0
-	})
-	if err := storm.Charged(in.ledger, s.Due()); err != nil {
-		t.Error(err)
-	}
 }
