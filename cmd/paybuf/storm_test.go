@@ -19,7 +19,7 @@ func TestServe_repetitionsUnderWayOnAnotherNodeHaveOneFirst(t *testing.T) {
 	in := install(t)
 	servers := localtest.NewServers(t, 1)
 	in.nats = servers.URLs()[0]
-	localtest.NewStreams(t, in.nats).AwaitReady()
+	localtest.NewStreams(t, in.nats).AwaitReady(1)
 	in.admin("tenant", "create", "acme")
 	key := strings.TrimSpace(in.admin("key", "create", "acme"))
 	var doors, operators []string

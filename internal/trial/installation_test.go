@@ -67,7 +67,7 @@ func installCluster(t *testing.T) *clusterInstallation {
 	waitForPort(t, address)
 	in.payer = "http://" + address
 	in.streams = localtest.NewStreams(t, in.servers.URLs()...)
-	in.streams.AwaitReady()
+	in.streams.AwaitReady(3)
 	in.command(t, "migrate", "up", "--postgres", in.postgres)
 	in.command(t, "secrets", in.secrets)
 	in.command(t, "tenant", "create", "acme", "--postgres", in.postgres)

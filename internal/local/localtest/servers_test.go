@@ -14,7 +14,7 @@ import (
 func TestServers_goOnWithoutOneThatWasKilledAndWithItAgain(t *testing.T) {
 	servers := localtest.NewServers(t, 3)
 	streams := localtest.NewStreams(t, servers.URLs()...)
-	streams.AwaitReady()
+	streams.AwaitReady(3)
 	nc, err := nats.Connect(strings.Join(servers.URLs(), ","), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +49,7 @@ func TestServers_goOnWithoutOneThatWasKilledAndWithItAgain(t *testing.T) {
 
 func TestServers_pausedOneAnswersAgainAfterwards(t *testing.T) {
 	servers := localtest.NewServers(t, 1)
-	localtest.NewStreams(t, servers.URLs()...).AwaitReady()
+	localtest.NewStreams(t, servers.URLs()...).AwaitReady(1)
 	nc, err := nats.Connect(servers.URLs()[0])
 	if err != nil {
 		t.Fatal(err)

@@ -44,14 +44,25 @@ func NewStreams(t testing.TB, urls ...string) *Streams {
 	return s
 }
 
-// AwaitReady waits until JetStream can be used, on as many servers as there are.
-func (s *Streams) AwaitReady() {
+// AwaitReady waits until a stream can be made that so many servers keep.
+func (s *Streams) AwaitReady(replicas int) {
 	s.t.Helper()
-	poll(s.t, "JetStream answers", func() error {
+	const name = "LOCALTEST_READY"
+	poll(s.t, "JetStream makes a stream", func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
 		defer cancel()
-		_, err := s.js.AccountInfo(ctx)
+		_, err := s.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+			Name: name, Subjects: []string{name}, Storage: jetstream.MemoryStorage, Replicas: replicas,
+		})
 		return err
+	})
+	poll(s.t, "JetStream removes it", func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
+		defer cancel()
+		if err := s.js.DeleteStream(ctx, name); !errors.Is(err, jetstream.ErrStreamNotFound) {
+			return err
+		}
+		return nil
 	})
 }
 
