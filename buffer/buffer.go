@@ -208,12 +208,23 @@ func connect(ctx context.Context, cfg Config) (*nats.Conn, error) {
 	nc, err := nats.Connect(cfg.URL, options...)
 	if err != nil {
 		return nil, &payment.Error{
-			Code:   payment.CodeConfig,
+			Code:   connectCode(err),
 			Detail: "NATS does not answer; check that the server runs and that --nats names it",
 			Cause:  err,
 		}
 	}
 	return nc, nil
+}
+
+// connectCode tells servers that refuse whoever comes as we do from those that may
+// answer the next start.
+func connectCode(err error) payment.Code {
+	for _, refusal := range []error{nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrSecureConnRequired} {
+		if errors.Is(err, refusal) {
+			return payment.CodeConfig
+		}
+	}
+	return payment.CodeBufferUnavailable
 }
 
 // checkURLs refuses what cannot be read, in words that repeat nothing: a URL may

@@ -31,7 +31,7 @@ func patiently(ctx context.Context, log *slog.Logger, step func(context.Context)
 			return err
 		case ctx.Err() != nil || time.Now().After(deadline):
 			return &payment.Error{
-				Code:   payment.CodeConfig,
+				Code:   payment.CodeBufferUnavailable, // the next start may find a leader
 				Detail: "JetStream does not answer; check that it is enabled and that a majority of the NATS servers runs",
 				Cause:  err,
 			}

@@ -47,8 +47,8 @@ func TestPatiently_waitsForALeaderAndForNothingElse(t *testing.T) {
 func TestPatiently_doesNotWaitForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		err := patiently(t.Context(), slog.New(slog.DiscardHandler), func(context.Context) error { return errElecting })
-		if code, _ := payment.CodeOf(err); code != payment.CodeConfig || !errors.Is(err, errElecting) {
-			t.Errorf("the error is %v, want %s and its cause", err, payment.CodeConfig)
+		if code, _ := payment.CodeOf(err); code != payment.CodeBufferUnavailable || !errors.Is(err, errElecting) {
+			t.Errorf("the error is %v, want %s and its cause", err, payment.CodeBufferUnavailable)
 		}
 	})
 }

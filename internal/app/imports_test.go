@@ -52,12 +52,15 @@ var table = []row{
 	{of: "internal/nearest", may: nothing, tests: nothing},
 	{of: "internal/local", may: nothing, tests: of("internal/local/localtest")},
 	{of: "internal/local/localtest", may: of("internal/local"), tests: nothing},
-	{of: "internal/app", may: everything, tests: of("internal/local/localtest")},
-	{of: "internal/trial", may: nothing, tests: of("internal/app", "payment", "processor/payer/simulator")},
+	{of: "internal/app", may: everything, tests: of("internal/local/localtest", "internal/trial/storm")},
+	{of: "internal/trial", may: nothing, tests: of("internal/app", "internal/local", "internal/local/localtest",
+		"internal/trial/storm", "payment", "processor/payer/simulator")},
+	{of: "internal/trial/storm", may: of("payment", "processor/payer/simulator"), tests: nothing},
 
 	{of: "client", may: of("payment"), tests: nothing},
 	{of: "internal/submit", may: of("payment", "client", "internal/nearest"), tests: nothing},
-	{of: "cmd/paybuf", may: of("internal/app", "internal/submit", "internal/nearest", "payment"), tests: servers},
+	{of: "cmd/paybuf", may: of("internal/app", "internal/submit", "internal/nearest", "payment"),
+		tests: of("internal/local", "internal/local/localtest", "internal/trial/storm")},
 }
 
 var (
@@ -68,7 +71,8 @@ var (
 
 	// forTests are never part of the program, not even of what may import
 	// everything.
-	forTests = of("internal/local/localtest", "processor/payer/payertest", "internal/trial", "cmd/paybuf")
+	forTests = of("internal/local/localtest", "processor/payer/payertest", "internal/trial",
+		"internal/trial/storm", "cmd/paybuf")
 )
 
 // monopoly is something foreign that only some packages know.
@@ -79,7 +83,7 @@ type monopoly struct {
 }
 
 var monopolies = []monopoly{
-	{on: "github.com/nats-io/nats.go", of: of("buffer"), tests: of("internal/local", "internal/local/localtest")},
+	{on: "github.com/nats-io/nats.go", of: of("buffer", "internal/local/localtest"), tests: of("internal/local")},
 	{on: "github.com/nats-io/nats-server", of: of("internal/local")},
 	{on: "github.com/jackc", of: of("postgres", "internal/local/localtest")},
 	{on: "github.com/pressly/goose", of: of("postgres")},

@@ -97,7 +97,6 @@ func TestStart_refusesWhatCannotBeReached(t *testing.T) {
 	}{
 		"an address in use":              {func(o *app.Options) { o.Listen = taken.Addr().String() }, "client listener"},
 		"an operators' address in use":   {func(o *app.Options) { o.OperatorListen = taken.Addr().String() }, "operator listener"},
-		"no NATS":                        {func(o *app.Options) { o.Buffer.URL = "nats://" + unused(t) }, "NATS does not answer"},
 		"a payer that is no URL":         {func(o *app.Options) { o.PayerURL = "payer:8090" }, "payer's URL"},
 		"a Postgres that is no URL":      {func(o *app.Options) { o.PostgresURL = "postgres://:port:/" }, "Postgres URL"},
 		"a lease that is over too early": {func(o *app.Options) { o.Processor.Lease = o.Processor.PayTimeout }, "lease"},
@@ -109,6 +108,19 @@ func TestStart_refusesWhatCannotBeReached(t *testing.T) {
 		wantRefusal(t, what, in.startError(opts), refused.text)
 	}
 	in.start() // nothing was left behind that is in its way
+}
+
+// The same start may succeed later, so it is none that must not be repeated.
+func TestStart_withoutNATSFailsAndMayBeRepeated(t *testing.T) {
+	t.Parallel()
+	in := install(t)
+	in.broker.stop()
+	err := in.startError(in.options(app.RoleIngest))
+	if code, detail := payment.CodeOf(err); code != payment.CodeBufferUnavailable || !strings.Contains(detail, "NATS does not answer") {
+		t.Errorf("%s %q, want the code %s (%v)", code, detail, payment.CodeBufferUnavailable, err)
+	}
+	in.broker.start()
+	in.start(app.RoleIngest)
 }
 
 // unused is an address where nobody listens.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/url"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -42,8 +41,8 @@ type NATSClusterConfig struct {
 // others; it protects nothing, since one process and one machine hold it all.
 type NATSCluster struct {
 	cfg     NATSClusterConfig
-	routes  []*url.URL
-	clients []int // ports, by node, the same after a restart
+	routes  []string // host:port, by node
+	clients []int    // ports, by node, the same after a restart
 
 	mu    sync.Mutex
 	nodes []*NATS // nil where stopped
@@ -70,7 +69,7 @@ func StartNATSCluster(ctx context.Context, cfg NATSClusterConfig) (*NATSCluster,
 	}
 	c := &NATSCluster{cfg: cfg, clients: ports[:cfg.Nodes], nodes: make([]*NATS, cfg.Nodes)}
 	for _, port := range ports[cfg.Nodes:] {
-		c.routes = append(c.routes, &url.URL{Scheme: "nats", Host: loopbackPort(port)})
+		c.routes = append(c.routes, loopbackPort(port))
 	}
 	if err := c.start(ctx); err != nil {
 		c.Stop()
@@ -162,23 +161,16 @@ func (c *NATSCluster) running() []*NATS {
 
 // open starts server i; it need not have found the others when this returns.
 func (c *NATSCluster) open(ctx context.Context, i int) error {
-	opts, err := natsOptions(NATSConfig{
-		Dir:          filepath.Join(c.cfg.Dir, fmt.Sprintf("node-%d", i)),
-		SyncAlways:   c.cfg.SyncAlways,
-		MaxFileBytes: c.cfg.MaxFileBytes,
-		Listen:       loopbackPort(c.clients[i]),
+	node, err := StartNATSNode(ctx, NATSNodeConfig{
+		NATSConfig: NATSConfig{
+			Dir:          filepath.Join(c.cfg.Dir, fmt.Sprintf("node-%d", i)),
+			SyncAlways:   c.cfg.SyncAlways,
+			MaxFileBytes: c.cfg.MaxFileBytes,
+			Listen:       loopbackPort(c.clients[i]),
+			Logger:       c.cfg.Logger.With(slog.Int("node", i)),
+		},
+		Node: i, Routes: c.routes,
 	})
-	if err != nil {
-		return err
-	}
-	route, err := strconv.Atoi(c.routes[i].Port())
-	if err != nil {
-		return err
-	}
-	opts.ServerName += "-" + strconv.Itoa(i)
-	opts.Cluster = server.ClusterOpts{Name: "paybuf", Host: opts.Host, Port: route}
-	opts.Routes = c.routes // its own too: the server skips that, and learns from all how many servers there are
-	node, err := openNATS(ctx, opts, c.cfg.Logger.With(slog.Int("node", i)))
 	if err != nil {
 		return err
 	}

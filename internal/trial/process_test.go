@@ -20,12 +20,14 @@ import (
 	"time"
 
 	"github.com/paybuf/paybuf/internal/app"
+	"github.com/paybuf/paybuf/internal/local/localtest"
 )
 
 // program is the path of the paybuf that is on trial, built by TestMain.
 var program string
 
 func TestMain(m *testing.M) {
+	localtest.BeServer()
 	dir, err := os.MkdirTemp("", "paybuf-trial-")
 	if err != nil {
 		panic(err)
@@ -127,6 +129,22 @@ type installation struct {
 
 func install(t *testing.T, payerFlags, devFlags []string) *installation {
 	t.Helper()
+	dir := keptDir(t)
+	in := &installation{
+		dir: dir, data: filepath.Join(dir, "data"), ledger: filepath.Join(dir, "payer.ndjson"),
+		address: freeAddress(t), operators: freeAddress(t), payerAddress: freeAddress(t), devFlags: devFlags,
+	}
+	in.payer = start(t, dir, append([]string{
+		"simulate-payer", "--listen", in.payerAddress, "--ledger", in.ledger,
+	}, payerFlags...)...)
+	waitForPort(t, in.payerAddress)
+	in.startDev(t)
+	return in
+}
+
+// keptDir is a directory that stays for a look if the test fails.
+func keptDir(t *testing.T) string {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "paybuf-trial-")
 	if err != nil {
 		t.Fatal(err)
@@ -141,16 +159,7 @@ func install(t *testing.T, payerFlags, devFlags []string) *installation {
 		}
 		_ = os.RemoveAll(dir)
 	})
-	in := &installation{
-		dir: dir, data: filepath.Join(dir, "data"), ledger: filepath.Join(dir, "payer.ndjson"),
-		address: freeAddress(t), operators: freeAddress(t), payerAddress: freeAddress(t), devFlags: devFlags,
-	}
-	in.payer = start(t, dir, append([]string{
-		"simulate-payer", "--listen", in.payerAddress, "--ledger", in.ledger,
-	}, payerFlags...)...)
-	waitForPort(t, in.payerAddress)
-	in.startDev(t)
-	return in
+	return dir
 }
 
 func (in *installation) startDev(t *testing.T) {

@@ -24,6 +24,7 @@ const stopTimeout = 30 * time.Second
 // tests' own code, or with 1 if they passed but left goroutines behind. Call it
 // from TestMain.
 func Main(m *testing.M) {
+	BeServer()
 	os.Exit(run(m))
 }
 
