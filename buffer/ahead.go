@@ -10,9 +10,8 @@ import (
 
 // lateAnswer is what the stream said of a request that was accepted before.
 type lateAnswer struct {
-	shard   *Shard
-	request payment.Request
-	stored  ack
+	putting
+	stored ack
 }
 
 // lateAnswerTo takes the stream's word on a request that was accepted without it.
@@ -21,11 +20,11 @@ type lateAnswer struct {
 func (b *Buffer) lateAnswerTo(p putting) func(ack) {
 	return func(stored ack) {
 		p.account.add(stored, p.size)
-		if !stored.Duplicate || stored.resent {
+		if !stored.Duplicate {
 			return
 		}
 		select {
-		case b.late <- lateAnswer{p.shard, p.request, stored}:
+		case b.late <- lateAnswer{p, stored}:
 		default:
 			b.cfg.Logger.Warn("too many repetitions to look at; a second body may not be on record",
 				slog.String("payment_id", string(p.request.ID)))
@@ -50,7 +49,7 @@ func (b *Buffer) runLate(ctx context.Context) {
 func (b *Buffer) settleLate(ctx context.Context, answer lateAnswer) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, b.cfg.PutTimeout, errPutTimeout)
 	defer cancel()
-	_, err := b.putRepeated(ctx, answer.shard, answer.request, answer.stored)
+	_, err := b.putRepeated(ctx, answer.putting, answer.stored)
 	if code, _ := payment.CodeOf(err); err == nil || code == payment.CodeOrderConflict {
 		return nil // the difference is on record
 	}

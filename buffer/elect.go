@@ -18,6 +18,8 @@ const (
 	electTimeout = 30 * time.Second
 	// codeNotAvailable is nats-server's while a cluster has no leader.
 	codeNotAvailable = 10008
+	// codeNoPeers is nats-server's while too few servers of a cluster have met.
+	codeNoPeers = 10005
 )
 
 // patiently repeats a step of a start while the servers choose their leaders: a
@@ -32,7 +34,7 @@ func patiently(ctx context.Context, log *slog.Logger, step func(context.Context)
 		case ctx.Err() != nil || time.Now().After(deadline):
 			return &payment.Error{
 				Code:   payment.CodeBufferUnavailable, // the next start may find a leader
-				Detail: "JetStream does not answer; check that it is enabled and that a majority of the NATS servers runs",
+				Detail: "JetStream does not answer; check that it is enabled, and that a majority of the NATS servers runs and at least as many as --replicas",
 				Cause:  err,
 			}
 		}
@@ -46,7 +48,7 @@ func patiently(ctx context.Context, log *slog.Logger, step func(context.Context)
 // isLeaderless tells the errors of servers that have not agreed yet.
 func isLeaderless(err error) bool {
 	if refused, ok := errors.AsType[*jetstream.APIError](err); ok {
-		return refused.ErrorCode == codeNotAvailable
+		return refused.ErrorCode == codeNotAvailable || refused.ErrorCode == codeNoPeers
 	}
 	for _, silence := range []error{
 		context.DeadlineExceeded, nats.ErrTimeout, nats.ErrNoResponders, jetstream.ErrNoStreamResponse,

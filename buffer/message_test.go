@@ -27,7 +27,7 @@ func TestRead_whatAReplicaDoesNotHaveYetIsFound(t *testing.T) {
 	real := b.Shards()[0]
 	shard := &Shard{cfg: real.cfg, log: real.log, js: real.js, name: real.name, number: real.number, stream: behind{real.stream}}
 	// Not found would mean that the first is lost: the repetition would be stored too.
-	first, err := shard.first(t.Context(), want.ID, 1)
+	first, _, err := shard.first(t.Context(), want.ID, 1)
 	if err != nil || first.ID != want.ID || !first.AcceptedAt.Equal(want.AcceptedAt) {
 		t.Errorf("the first request is %+v, %v", first, err)
 	}

@@ -64,7 +64,6 @@ type ack struct {
 	Sequence  uint64
 	Duplicate bool
 	taken     bool // not stored: the subject's last message is not the one it must follow
-	resent    bool // the message was not sent just once
 	err       error
 }
 

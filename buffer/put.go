@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -23,6 +24,8 @@ const (
 
 const (
 	retryAfterMin = time.Second
+	// markMax keeps marks exact for readers that take JSON numbers for doubles.
+	markMax = 1<<53 - 1
 	// fullPause is how long a stream that was full is not tried again: what is
 	// refused before it was tried leaves no receipt behind.
 	fullPause = 100 * time.Millisecond
@@ -55,6 +58,7 @@ type putting struct {
 	known       bool   // stored by this process a moment ago
 	tenant      *tenant
 	account     *account
+	mark        int64  // by which a message that was stored is known as this one
 	record      []byte // for the journal
 	size        load   // on the stream
 	sent        *sending
@@ -86,11 +90,12 @@ func (b *Buffer) begin(ctx context.Context, p *putting) error {
 		return err
 	}
 	var body []byte
+	p.mark = 1 + rand.Int64N(markMax) //nolint:gosec // no secret: it only has to differ
 	// It may have been refused, and come again with its first time of acceptance.
 	for b.audit.has(voidKey{p.request.ID, p.fingerprint, p.request.AcceptedAt.UnixMilli()}) {
 		p.request.AcceptedAt = p.request.AcceptedAt.Add(time.Millisecond)
 	}
-	p.record, body = encodeReceipt(kindReceipt, p.request)
+	p.record, body = encodeReceipt(kindReceipt, p.request, p.mark)
 	m := message{
 		subject: p.shard.intakeSubject(p.request.ID), id: string(p.request.ID), body: body, receipt: p.record,
 		health: &p.shard.health,
@@ -126,7 +131,7 @@ func (b *Buffer) finish(ctx context.Context, p putting, err error) (payment.Rece
 		b.countRefusal(err)
 		return payment.Receipt{}, err
 	case stored.Duplicate:
-		return b.putRepeated(ctx, p.shard, p.request, stored)
+		return b.putRepeated(ctx, p, stored)
 	}
 	p.account.add(stored, p.size)
 	b.recent.add(p.request, p.fingerprint, true)
@@ -139,31 +144,28 @@ func (b *Buffer) receipt(first payment.Request, duplicate bool) payment.Receipt 
 
 // putRepeated answers a request whose id the stream knows by the message that
 // has it.
-func (b *Buffer) putRepeated(
-	ctx context.Context, shard *Shard, request payment.Request, known ack,
-) (payment.Receipt, error) {
+func (b *Buffer) putRepeated(ctx context.Context, p putting, known ack) (payment.Receipt, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, b.cfg.PutTimeout, errPutTimeout)
 	defer cancel()
-	first, err := shard.first(ctx, request.ID, known.Sequence)
+	first, mark, err := p.shard.first(ctx, p.request.ID, known.Sequence)
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
-		return b.putForgotten(ctx, shard, request)
+		return b.putForgotten(ctx, p.shard, p.request)
 	case err != nil:
 		return payment.Receipt{}, unavailable(err)
 	}
-	same := first.Fingerprint() == request.Fingerprint()
+	same := first.Fingerprint() == p.fingerprint
 	b.recent.add(first, first.Fingerprint(), same)
 	if same {
 		// What was sent twice may be known from its own first sending.
-		ours := known.resent && first.AcceptedAt.Equal(request.AcceptedAt)
-		return b.receipt(first, !ours), nil
+		return b.receipt(first, mark != p.mark), nil
 	}
 	// The journal has this body by now, and it will never be paid: say so there,
 	// before the client hears of it, so that no repair ever publishes it.
-	if err := b.voidReceipt(ctx, shard, request); err != nil {
+	if err := b.voidReceipt(ctx, p.shard, p.request); err != nil {
 		return payment.Receipt{}, err
 	}
-	return payment.Receipt{}, b.putConflict(ctx, shard, request)
+	return payment.Receipt{}, b.putConflict(ctx, p.shard, p.request)
 }
 
 // putForgotten handles a repetition whose first message the stream no longer
@@ -184,7 +186,7 @@ func (b *Buffer) putForgotten(
 // putConflict puts a refused body on record. It goes by a subject of its own, so
 // that no processor can take it for a payment even if the first is lost.
 func (b *Buffer) putConflict(ctx context.Context, shard *Shard, request payment.Request) error {
-	record, body := encodeReceipt(kindConflict, request)
+	record, body := encodeReceipt(kindConflict, request, 0)
 	m := shard.conflictMessage(request, body)
 	m.receipt = record
 	if err := b.storeFor(ctx, request.Tenant, shard, m); err != nil {
@@ -269,15 +271,16 @@ func (s *Shard) intakeSubject(id payment.ID) string {
 
 // first reads the message that an acknowledgement named. A sequence may be
 // reused after the stream lost its tail, so the message must be the right one.
-func (s *Shard) first(ctx context.Context, id payment.ID, sequence uint64) (payment.Request, error) {
+func (s *Shard) first(ctx context.Context, id payment.ID, sequence uint64) (first payment.Request, mark int64, err error) {
 	stored, err := s.read(ctx, wanted{Sequence: sequence})
 	if err != nil {
-		return payment.Request{}, fmt.Errorf("read message %d: %w", sequence, err)
+		return payment.Request{}, 0, fmt.Errorf("read message %d: %w", sequence, err)
 	}
 	if stored.Subject != s.intakeSubject(id) {
-		return payment.Request{}, fmt.Errorf("message %d is another payment: %w", sequence, jetstream.ErrMsgNotFound)
+		return payment.Request{}, 0, fmt.Errorf("message %d is another payment: %w", sequence, jetstream.ErrMsgNotFound)
 	}
-	return decode(stored.Data)
+	first, err = decode(stored.Data)
+	return first, markOf(stored.Data), err
 }
 
 // Peek looks for a payment on the stream. It may still be there when a processor

@@ -46,8 +46,8 @@ func withdrawnKey(request payment.Request) voidKey {
 
 // encodeReceipt gives a request's journal record of a kind, and its message as a
 // part of it: they are the same bytes but for the first.
-func encodeReceipt(kind byte, request payment.Request) (record, body []byte) {
-	record = appendRequest(append(make([]byte, 0, requestBytesFirst), kind), request)
+func encodeReceipt(kind byte, request payment.Request, mark int64) (record, body []byte) {
+	record = appendRequest(append(make([]byte, 0, requestBytesFirst), kind), request, mark)
 	return record, record[1:]
 }
 

@@ -33,7 +33,6 @@ type sending struct {
 	kept     bool // the receipt is durable, or there is none
 	answered bool // the stream has stored it
 	ended    bool
-	resent   bool // not the first time, or about to be
 	resendAt time.Time
 	doubt    error // why an earlier sending may have been stored or not; nil if none
 	told     bool  // done is closed
@@ -98,7 +97,6 @@ func (s *sending) hear(answer ack, now time.Time) bool {
 	defer s.mu.Unlock()
 	switch {
 	case answer.err == nil:
-		answer.resent = s.resent
 		s.answered = true
 		switch {
 		case !s.told:
@@ -108,7 +106,6 @@ func (s *sending) hear(answer ack, now time.Time) bool {
 		}
 		return s.end(nil)
 	case isFull(answer.err) && s.ahead: // not a matter of room for its sender
-		s.resent = true
 		s.resendAt = now.Add(resendAfter)
 		return false
 	case isFull(answer.err) && !mayBeStored(s.doubt):
@@ -171,7 +168,6 @@ func (s *sending) giveUp(err error) bool {
 // doubtThat notes why the message may be stored although nobody said so. The
 // first such reason counts.
 func (s *sending) doubtThat(err error) {
-	s.resent = true
 	if !mayBeStored(s.doubt) {
 		s.doubt = err
 	}

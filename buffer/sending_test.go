@@ -41,7 +41,7 @@ func TestSending_endsWhenJournalAndStreamHaveIt(t *testing.T) {
 			if !steps[1](s) || !told(s) {
 				t.Fatal("did not end")
 			}
-			if result, err := s.outcome(); err != nil || result.Sequence != 7 || result.resent {
+			if result, err := s.outcome(); err != nil || result.Sequence != 7 {
 				t.Errorf("got %+v, %v", result, err)
 			}
 			if s.hear(ack{Sequence: 8}, now) {
@@ -122,17 +122,6 @@ func TestSending_isSentAgainUntilItsDeadline(t *testing.T) {
 	}
 	if _, err := s.outcome(); !errors.Is(err, errPutTimeout) {
 		t.Errorf("ended with %v", err)
-	}
-}
-
-func TestSending_anAnswerToALaterTryIsMarked(t *testing.T) {
-	now := time.Now()
-	s := newSending(now)
-	s.kept = true
-	s.overdue(now.Add(2 * time.Second))
-	s.hear(ack{Sequence: 3, Duplicate: true}, now)
-	if result, err := s.outcome(); err != nil || !result.resent || !result.Duplicate {
-		t.Errorf("got %+v, %v", result, err)
 	}
 }
 

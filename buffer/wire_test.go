@@ -30,7 +30,7 @@ func TestEncode_isReadBackAsItWas(t *testing.T) {
 			if got, err := decode(body); err != nil || !reflect.DeepEqual(got, want) {
 				t.Errorf("got  %+v, %v\nwant %+v", got, err, want)
 			}
-			record, message := encodeReceipt(kindReceipt, want)
+			record, message := encodeReceipt(kindReceipt, want, 7)
 			if kept, _, err := parseRecord(record); err != nil || !reflect.DeepEqual(kept.request, want) || string(kept.body) != string(message) {
 				t.Errorf("the receipt gave %+v, %v", kept.request, err)
 			}
