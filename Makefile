@@ -67,7 +67,7 @@ readme: build ## Run the README's commands
 ##@ Measure
 
 .PHONY: bench
-bench: setup ## Measure intake beside its peers and write docs/benchmarks.md (under ten minutes)
+bench: setup ## Measure intake beside its peers and write docs/benchmarks.md (about nine minutes)
 	@cd bench && $(GO) run . -out ../docs
 
 .PHONY: bench-journals

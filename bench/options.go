@@ -15,7 +15,7 @@ const (
 	// overheadMax is what a run may take besides, mostly for the disk to settle.
 	overheadMax = time.Second
 	// startMax is what stopping all servers and starting them anew may take.
-	startMax = 15 * time.Second
+	startMax = 8 * time.Second
 
 	backlogPayments      = 1_000_000
 	backlogPaymentsQuick = 20_000
@@ -74,5 +74,6 @@ func (o options) warmUp() time.Duration { return o.window / warmUpShare }
 // limit is the longest that all runs together may take.
 func (o options) limit() time.Duration {
 	each := o.warmUp() + o.window + overheadMax
-	return time.Duration(o.rounds)*(time.Duration(runsPerRound())*each+startMax) + o.rest + backlogMax
+	perRound := time.Duration(runsPerRound())*each + time.Duration(len(plays))*startMax
+	return time.Duration(o.rounds)*perRound + o.rest + backlogMax
 }

@@ -55,16 +55,16 @@ type bench struct {
 
 // rounds plays each case with one server after the other, and all of that again
 // and again, so that whatever the machine does besides hits all alike. Each round
-// begins with another server, so that none always inherits the same neighbour, and
-// with nothing stored: what nobody drains would fill the servers up.
+// begins with another server, so that none always inherits the same neighbour. Each
+// case begins with nothing stored, since nobody drains what the case before left.
 func (b *bench) rounds(ctx context.Context) error {
 	for round := range b.opts.rounds {
-		if round > 0 {
-			if err := b.field.renew(ctx); err != nil {
-				return fmt.Errorf("round %d: %w", round+1, err)
+		for i, p := range plays {
+			if round+i > 0 {
+				if err := b.field.renew(ctx); err != nil {
+					return fmt.Errorf("round %d: %w", round+1, err)
+				}
 			}
-		}
-		for _, p := range plays {
 			if err := b.play(ctx, round, p); err != nil {
 				return err
 			}

@@ -186,11 +186,11 @@ func (a *auditor) publishTail(ctx context.Context, until time.Time) error {
 	}
 	tail := republisher{auditor: a}
 	for _, segment := range a.buffer.journal.Segments() {
-		if segment.Active || segment.SealedAt.Before(last.Add(-clockMargin)) {
+		if segment.Active || segment.SealedAt.Before(last.Add(-a.buffer.cfg.tailMargin())) {
 			continue
 		}
 		err := a.buffer.journal.Read(ctx, segment.Number, func(record journal.Record) error {
-			if record.At.Before(last.Add(-clockMargin)) {
+			if record.At.Before(last.Add(-a.buffer.cfg.tailMargin())) {
 				return nil
 			}
 			return tail.add(ctx, record)

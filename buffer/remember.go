@@ -16,6 +16,16 @@ const rememberBytesMax = 96 << 20
 // writesBehind tells that the stream acknowledges what it has not written yet.
 func (c Config) writesBehind() bool { return c.InProcess != nil && c.Durability != StreamOnly }
 
+// tailMargin is how much older than the newest message of the stream a receipt may
+// be whose message is missing. A server of our own process has our clock, and a
+// request that was accepted was stored by both within PutTimeout.
+func (c Config) tailMargin() time.Duration {
+	if c.InProcess != nil {
+		return c.PutTimeout
+	}
+	return clockMargin
+}
+
 // remember fills the recent ids with those of the journal before anything is put.
 // A stream that acknowledges ahead of its writing, or that is not waited for, may
 // not know them after a crash; a repetition is told from a first request all the
@@ -25,15 +35,17 @@ func (b *Buffer) remember(ctx context.Context) {
 		return
 	}
 	now := time.Now()
-	since := now.Add(-b.cfg.DedupWindow)
+	window := now.Add(-b.cfg.DedupWindow)
 	// What the stream may have lost is on its way to it, however old it is.
 	tail, err := b.streamEnd(ctx)
 	if err != nil {
 		b.cfg.Logger.Warn("find the end of the streams", slog.Any("error", err))
-		tail = since
+		tail = window
 	}
-	if tail = tail.Add(-clockMargin); tail.Before(since) {
-		since = tail
+	tail = tail.Add(-b.cfg.tailMargin())
+	since := tail // the stream knows what is older
+	if b.cfg.Durability == JournalOnly && window.Before(tail) {
+		since = window
 	}
 	var recently []uint64
 	bytes := int64(0)
