@@ -15,7 +15,7 @@ const (
 	// overheadMax is what a run may take besides, mostly for the disk to settle.
 	overheadMax = time.Second
 	// startMax is what stopping all servers and starting them anew may take.
-	startMax = 8 * time.Second
+	startMax = 7 * time.Second
 
 	backlogPayments      = 1_000_000
 	backlogPaymentsQuick = 20_000
