@@ -38,12 +38,12 @@ type auditor struct {
 	resumed chan time.Time // holds since when the streams may have lost something
 
 	mu     sync.Mutex
-	voids  map[voidKey]uint64 // with the segment that says so
+	voids  voids
 	counts AuditStats
 }
 
 func newAuditor(b *Buffer) *auditor {
-	return &auditor{buffer: b, log: b.cfg.Logger, resumed: make(chan time.Time, 1), voids: map[voidKey]uint64{}}
+	return &auditor{buffer: b, log: b.cfg.Logger, resumed: make(chan time.Time, 1), voids: voids{}}
 }
 
 // resume has the journal's tail published again, as at a start: the connection
@@ -63,25 +63,10 @@ func (a *auditor) void(key voidKey, segment uint64) {
 	a.voids[key] = max(a.voids[key], segment)
 }
 
-func (a *auditor) isVoid(request payment.Request) bool {
+func (a *auditor) isVoid(kept receipt) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.voids) == 0 {
-		return false
-	}
-	key := withdrawnKey(request)
-	_, withdrawn := a.voids[key]
-	key.acceptedAtMS = 0
-	_, refused := a.voids[key]
-	return withdrawn || refused
-}
-
-// has tells whether there is just that void.
-func (a *auditor) has(key voidKey) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	_, has := a.voids[key]
-	return has
+	return a.voids.has(kept)
 }
 
 // forgetVoids drops what a removed segment said: the receipts that it was about
@@ -268,7 +253,11 @@ func (a *auditor) auditSegment(ctx context.Context, number uint64) (missing int,
 		if err := keys.add(ctx, kept.request, record.At); err != nil {
 			return err
 		}
-		if void != nil || kept.conflict || a.isVoid(kept.request) {
+		if void != nil {
+			a.void(*void, number)
+			return nil
+		}
+		if kept.conflict || a.isVoid(kept) {
 			return nil
 		}
 		record.Payload = append([]byte(nil), record.Payload...)

@@ -192,7 +192,7 @@ func TestAudit_bodyThatWasRefusedIsNeverPublished(t *testing.T) {
 	}
 	empty(t, two)
 	forgetIDs(t, two)
-	two.audit.voids = map[voidKey]uint64{} // as after a restart
+	two.audit.voids = voids{} // as after a restart
 	if err := two.audit.loadVoids(t.Context()); err != nil {
 		t.Fatalf("read the journal: %v", err)
 	}

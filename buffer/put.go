@@ -91,10 +91,6 @@ func (b *Buffer) begin(ctx context.Context, p *putting) error {
 	}
 	var body []byte
 	p.mark = 1 + rand.Int64N(markMax) //nolint:gosec // no secret: it only has to differ
-	// It may have been refused, and come again with its first time of acceptance.
-	for b.audit.has(voidKey{p.request.ID, p.fingerprint, p.request.AcceptedAt.UnixMilli()}) {
-		p.request.AcceptedAt = p.request.AcceptedAt.Add(time.Millisecond)
-	}
 	p.record, body = encodeReceipt(kindReceipt, p.request, p.mark)
 	m := message{
 		subject: p.shard.intakeSubject(p.request.ID), id: string(p.request.ID), body: body, receipt: p.record,
@@ -122,7 +118,10 @@ func (b *Buffer) finish(ctx context.Context, p putting, err error) (payment.Rece
 		stored, err = b.await(ctx, p.shard, p.sent)
 		b.tenants.leave(p.tenant)
 	case errors.Is(err, errNoPlace) && b.cfg.Durability == JournalOnly:
-		err = b.keep(ctx, p.shard, p.record) // the audit publishes it when its time has come
+		// The audit publishes it when its time has come.
+		if err = b.keep(ctx, p.shard, p.record); err != nil {
+			b.withdraw(p.record)
+		}
 	default:
 		err = b.refusal(p.shard, err)
 	}
@@ -188,8 +187,13 @@ func (b *Buffer) putForgotten(
 func (b *Buffer) putConflict(ctx context.Context, shard *Shard, request payment.Request) error {
 	record, body := encodeReceipt(kindConflict, request, 0)
 	m := shard.conflictMessage(request, body)
-	m.receipt = record
-	if err := b.storeFor(ctx, request.Tenant, shard, m); err != nil {
+	m.receipt, m.ahead = record, b.cfg.Durability == JournalOnly
+	err := b.tryStoreFor(ctx, request.Tenant, shard, m)
+	if m.ahead && errors.Is(err, errNoPlace) {
+		err = b.keep(ctx, shard, record)
+	}
+	if err != nil {
+		b.countRefusal(err)
 		return err
 	}
 	return &payment.Error{
@@ -279,8 +283,7 @@ func (s *Shard) first(ctx context.Context, id payment.ID, sequence uint64) (firs
 	if stored.Subject != s.intakeSubject(id) {
 		return payment.Request{}, 0, fmt.Errorf("message %d is another payment: %w", sequence, jetstream.ErrMsgNotFound)
 	}
-	first, err = decode(stored.Data)
-	return first, markOf(stored.Data), err
+	return decodeMarked(stored.Data)
 }
 
 // Peek looks for a payment on the stream. It may still be there when a processor

@@ -18,8 +18,8 @@ const (
 	kindBatch   = 'B' // then the list of a batch as it went to the stream
 	kindVoid    = 'V' // then fingerprint and id of a request that was answered 409
 	// kindWithdrawn is for a receipt whose request was refused for want of room or of
-	// an answer: then fingerprint, time of acceptance (ms, 8 bytes, big endian) and id.
-	// The same body may be accepted later, with a receipt of another time.
+	// an answer: then fingerprint, mark (8 bytes, big endian) and id. The same body may
+	// be accepted at the same time or later, with a receipt of another mark.
 	kindWithdrawn = 'W'
 	kindConflict  = 'C' // then a request that was answered 409, as it went on record
 )
@@ -28,20 +28,35 @@ const (
 type receipt struct {
 	request  payment.Request
 	batch    payment.BatchID // "" if it is of a request
+	mark     int64           // of the Put
 	conflict bool            // of a request that was answered 409
 	body     []byte
 }
 
-// voidKey names receipts that do not count: those of one body for one payment, at
-// any time or at the one given.
+// voidKey names receipts that do not count: those of one body for one payment, of
+// any Put or of the one with the mark.
 type voidKey struct {
-	id           payment.ID
-	fingerprint  payment.Fingerprint
-	acceptedAtMS int64 // 0 for any
+	id          payment.ID
+	fingerprint payment.Fingerprint
+	mark        int64 // 0 for any
 }
 
-func withdrawnKey(request payment.Request) voidKey {
-	return voidKey{request.ID, request.Fingerprint(), request.AcceptedAt.UnixMilli()}
+func (kept receipt) key() voidKey {
+	return voidKey{kept.request.ID, kept.request.Fingerprint(), kept.mark}
+}
+
+// voids are the keys of what does not count, with the segment that says so.
+type voids map[voidKey]uint64
+
+func (v voids) has(kept receipt) bool {
+	if len(v) == 0 || kept.batch != "" || kept.conflict {
+		return false
+	}
+	key := kept.key()
+	_, withdrawn := v[key]
+	key.mark = 0
+	_, refused := v[key]
+	return refused || (withdrawn && kept.mark != 0)
 }
 
 // encodeReceipt gives a request's journal record of a kind, and its message as a
@@ -58,9 +73,9 @@ func batchRecord(body []byte) []byte {
 // record is how the journal keeps the key.
 func (key voidKey) record() []byte {
 	record := append([]byte{kindVoid}, key.fingerprint[:]...)
-	if key.acceptedAtMS != 0 {
+	if key.mark != 0 {
 		record[0] = kindWithdrawn
-		record = binary.BigEndian.AppendUint64(record, uint64(key.acceptedAtMS)) //nolint:gosec // bits, either way
+		record = binary.BigEndian.AppendUint64(record, uint64(key.mark)) //nolint:gosec // bits, either way
 	}
 	return append(record, key.id...)
 }
@@ -70,7 +85,7 @@ func parseVoid(kind byte, rest []byte) (*voidKey, error) {
 	var key voidKey
 	n := copy(key.fingerprint[:], rest)
 	if rest = rest[n:]; kind == kindWithdrawn && len(rest) >= 8 {
-		key.acceptedAtMS = int64(binary.BigEndian.Uint64(rest)) //nolint:gosec // bits, either way
+		key.mark = int64(binary.BigEndian.Uint64(rest)) //nolint:gosec // bits, either way
 		rest = rest[8:]
 	}
 	if _, err := payment.ParseID(string(rest)); err != nil {
@@ -96,8 +111,8 @@ func parseRecord(payload []byte) (receipt, *voidKey, error) {
 	rest := payload[1:]
 	switch payload[0] {
 	case kindReceipt:
-		request, err := decode(rest)
-		return receipt{request: request, body: rest}, nil, err
+		request, mark, err := decodeMarked(rest)
+		return receipt{request: request, mark: mark, body: rest}, nil, err
 	case kindBatch:
 		batch, err := decodeBatch(rest)
 		return receipt{batch: batch.ID, body: rest}, nil, err
@@ -165,8 +180,8 @@ func (b *Buffer) voidReceipt(ctx context.Context, shard *Shard, request payment.
 	return nil
 }
 
-// newestSegment may be one too young for what was just written, which only keeps
-// it longer.
+// newestSegment may be one too young for what was just written, which only has it
+// kept longer.
 func (b *Buffer) newestSegment() uint64 {
 	newest := uint64(0)
 	for _, segment := range b.journal.Segments() {
@@ -181,11 +196,11 @@ func (b *Buffer) newestSegment() uint64 {
 // told of.
 func (b *Buffer) withdraw(receipt []byte) {
 	kept, _, err := parseRecord(receipt)
-	if err != nil || kept.batch != "" || kept.conflict {
+	if err != nil || kept.batch != "" || kept.conflict || kept.mark == 0 {
 		return // a list or a conflict harms nobody
 	}
-	key := withdrawnKey(kept.request)
-	b.audit.void(key, b.newestSegment())
+	key := kept.key()
+	b.audit.void(key, b.newestSegment()+1) // neither record need be written yet
 	if err := b.journal.Enqueue(key.record(), func(error) {}); err != nil {
 		b.cfg.Logger.Debug("withdraw a receipt", slog.Any("error", err)) // the journal's own trouble is told elsewhere
 	}

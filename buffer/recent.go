@@ -63,15 +63,6 @@ func (r *recent) addAt(request payment.Request, first stored, stamp time.Time) {
 	r.young[recentIDOf(request.ID)] = first
 }
 
-// forget drops an id.
-func (r *recent) forget(id payment.ID) {
-	key := recentIDOf(id)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.young, key)
-	delete(r.old, key)
-}
-
 // find gives the first request with an id, if it was stored within the window.
 func (r *recent) find(id payment.ID) (stored, bool) {
 	key := recentIDOf(id)

@@ -89,6 +89,79 @@ func TestRefused_theSameRequestSentAgainHasAReceiptThatCounts(t *testing.T) {
 	}
 }
 
+// Two Puts of one request at the same time: the withdrawal of the one must not
+// void the receipt of the other, in whatever order the journal has them.
+func TestRefused_aWithdrawalIsOfOnePut(t *testing.T) {
+	request := order(t, "A-1", nil)
+	b := restarted(t, nil, func(b *Buffer) {
+		refused, accepted := b.putting(request), b.putting(request)
+		if err := b.begin(t.Context(), &refused); err != nil {
+			t.Fatalf("begin: %v", err)
+		}
+		if err := b.begin(t.Context(), &accepted); err != nil {
+			t.Fatalf("begin: %v", err)
+		}
+		b.withdraw(refused.record)
+		for _, p := range []putting{refused, accepted} {
+			if _, err := b.finish(t.Context(), p, nil); err != nil {
+				t.Fatalf("finish: %v", err)
+			}
+		}
+		kept, _, err := parseRecord(accepted.record)
+		if err != nil || b.audit.isVoid(kept) {
+			t.Errorf("the receipt of the other Put is void (%v)", err)
+		}
+		if kept, _, err = parseRecord(refused.record); err != nil || !b.audit.isVoid(kept) {
+			t.Errorf("the withdrawn receipt counts (%v)", err)
+		}
+	})
+	if got := fetchAll(t, b.Shards()[0], 1)[0]; got.Request.ID != request.ID {
+		t.Errorf("published again: %s", got.Request.ID)
+	}
+	if receipt := put(t, b, request); !receipt.Duplicate {
+		t.Errorf("after the restart it got %+v", receipt)
+	}
+}
+
+func TestRemember_aWithdrawalMayStandBeforeItsReceipt(t *testing.T) {
+	request := order(t, "A-1", nil)
+	b := restarted(t, nil, func(b *Buffer) {
+		record, _ := encodeReceipt(kindReceipt, request, 7)
+		kept, _, err := parseRecord(record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, payload := range [][]byte{kept.key().record(), record} {
+			if err := b.journal.Append(t.Context(), payload); err != nil {
+				t.Fatalf("append: %v", err)
+			}
+		}
+	})
+	if _, known := b.recent.find(request.ID); known {
+		t.Error("what was refused is remembered as accepted")
+	}
+	if receipt := put(t, b, request); receipt.Duplicate {
+		t.Error("what was never accepted is called a repetition")
+	}
+}
+
+func TestJournalOnly_aConflictIsOneWhileNATSIsAway(t *testing.T) {
+	server := localtest.NATS(t)
+	b, err := Open(t.Context(), Config{
+		InProcess: server.InProcess(), StreamBytesMax: 64 << 20, JournalDir: t.TempDir(),
+		Durability: JournalOnly, PutTimeout: time.Minute, // nobody waits for that
+	})
+	if err != nil {
+		t.Fatalf("open: %v", err)
+	}
+	defer b.Close()
+	server.Stop()
+	put(t, b, order(t, "A-1", nil))
+	if _, err := b.Put(t.Context(), order(t, "A-1", other)); !isConflict(err) {
+		t.Errorf("another body got %v", err)
+	}
+}
+
 func TestPut_aRepetitionOfWhatOnlyOthersHaveIsKeptHereToo(t *testing.T) {
 	b := open(t, nil)
 	first := order(t, "A-1", nil)

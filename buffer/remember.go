@@ -55,15 +55,32 @@ func (b *Buffer) remember(ctx context.Context) {
 		}
 		recently = append(recently, segment.Number)
 	}
-	for _, number := range slices.Backward(recently) {
+	// All that is void first: a withdrawal may stand before its receipt.
+	void := voids{}
+	b.readAll(ctx, recently, func(record journal.Record) {
+		if !isVoidRecord(record.Payload) {
+			return
+		}
+		if _, key, err := parseRecord(record.Payload); err == nil {
+			void[*key] = 0
+		}
+	})
+	b.readAll(ctx, recently, func(record journal.Record) {
+		switch {
+		case record.At.Before(since):
+		case record.At.Before(tail):
+			b.recall(record, void, record.At)
+		default:
+			b.recall(record, void, now) // a whole window from now on
+		}
+	})
+}
+
+// readAll reads segments, the last first.
+func (b *Buffer) readAll(ctx context.Context, segments []uint64, take func(journal.Record)) {
+	for _, number := range slices.Backward(segments) {
 		err := b.journal.Read(ctx, number, func(record journal.Record) error {
-			switch {
-			case record.At.Before(since):
-			case record.At.Before(tail):
-				b.recall(record, record.At)
-			default:
-				b.recall(record, now) // a whole window from now on
-			}
+			take(record)
 			return nil
 		})
 		if err != nil {
@@ -72,20 +89,13 @@ func (b *Buffer) remember(ctx context.Context) {
 	}
 }
 
-// recall takes in one record: of several receipts with one id the first counts,
-// unless it was refused afterwards.
-func (b *Buffer) recall(record journal.Record, at time.Time) {
-	kept, void, err := parseRecord(record.Payload)
-	switch {
-	case err != nil, kept.batch != "", kept.conflict:
-	case void != nil:
-		first, known := b.recent.find(void.id)
-		if known && first.fingerprint == void.fingerprint && (void.acceptedAtMS == 0 || void.acceptedAtMS == first.acceptedAtMS) {
-			b.recent.forget(void.id)
-		}
-	default:
-		if _, known := b.recent.find(kept.request.ID); !known {
-			b.recent.addAt(kept.request, stored{fingerprint: kept.request.Fingerprint(), kept: true}, at)
-		}
+// recall takes in one record: of several receipts with one id the first counts.
+func (b *Buffer) recall(record journal.Record, void voids, at time.Time) {
+	kept, key, err := parseRecord(record.Payload)
+	if err != nil || key != nil || kept.batch != "" || kept.conflict || void.has(kept) {
+		return
+	}
+	if _, known := b.recent.find(kept.request.ID); !known {
+		b.recent.addAt(kept.request, stored{fingerprint: kept.request.Fingerprint(), kept: true}, at)
 	}
 }

@@ -2,6 +2,7 @@ package buffer
 
 import (
 	"context"
+	"slices"
 
 	"github.com/paybuf/paybuf/buffer/journal"
 	"github.com/paybuf/paybuf/payment"
@@ -25,13 +26,20 @@ type republished struct {
 // add takes a receipt in. It waits only while too many are under way.
 func (r *republisher) add(ctx context.Context, record journal.Record) error {
 	kept, void, err := parseRecord(record.Payload)
-	if err != nil || void != nil || (!kept.conflict && r.auditor.isVoid(kept.request)) {
+	if err != nil || void != nil || r.auditor.isVoid(kept) {
 		return nil //nolint:nilerr // the journal reports what it cannot read
 	}
 	b := r.auditor.buffer
 	shard, m := b.messageOf(kept)
 	if shard.health.failed() {
 		return errStoresNothing
+	}
+	// Of two bodies the earlier must be there before the later is sent, whatever
+	// becomes of its first sending.
+	if slices.ContainsFunc(r.underWay, func(other republished) bool { return other.sent.subject == m.subject }) {
+		if err := r.finish(ctx); err != nil {
+			return err
+		}
 	}
 	if len(r.underWay) == republishedAtOnceMax {
 		if err := r.finishOldest(ctx); err != nil {

