@@ -3,6 +3,7 @@ package localtest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -147,7 +148,18 @@ func (s *Servers) Kill(i int) {
 
 // Pause has the kernel stop a server until Resume: it takes connections and
 // requests, and answers none.
-func (s *Servers) Pause(i int) { s.signal(i, syscall.SIGSTOP) }
+func (s *Servers) Pause(i int) {
+	s.t.Helper()
+	s.signal(i, syscall.SIGSTOP)
+	// Its threads stop one after the other; the kernel tells when all have.
+	var status syscall.WaitStatus
+	for !status.Stopped() {
+		_, err := syscall.Wait4(s.nodes[i].cmd.Process.Pid, &status, syscall.WUNTRACED, nil)
+		if err != nil && !errors.Is(err, syscall.EINTR) {
+			s.t.Fatalf("localtest: wait for a NATS server to stop: %v", err)
+		}
+	}
+}
 
 // Resume undoes Pause.
 func (s *Servers) Resume(i int) { s.signal(i, syscall.SIGCONT) }
