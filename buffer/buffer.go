@@ -74,7 +74,7 @@ func (b *Buffer) open(ctx context.Context) error {
 	if b.journal, err = openJournal(b.cfg); err != nil {
 		return err
 	}
-	if b.pub, err = newPublisher(b.nc, b.journal, b.cfg, b.withdraw); err != nil {
+	if b.pub, err = newPublisher(b.nc, b.journal, b.cfg); err != nil {
 		b.closeJournal()
 		return err
 	}

@@ -44,8 +44,7 @@ type publisher struct {
 	inbox    string           // prefix of the reply subjects; the rest is a token
 	acks     *nats.Subscription
 	wake     chan struct{} // holds a token whenever something began to wait
-	withdraw func(receipt []byte)
-	outgoing nats.Msg // the message being published; only run uses it
+	outgoing nats.Msg      // the message being published; only run uses it
 
 	// slots hold what is in flight. A token tells a slot and which use of it, so
 	// that a late answer never finds another message.
@@ -75,16 +74,13 @@ type streamError struct {
 
 func (e *streamError) Error() string { return fmt.Sprintf("%s (err_code %d)", e.Description, e.Code) }
 
-// newPublisher makes one that calls withdraw, which must not wait, with the
-// receipts of what was refused.
-func newPublisher(nc *nats.Conn, j *journal.Journal, cfg Config, withdraw func(receipt []byte)) (*publisher, error) {
+func newPublisher(nc *nats.Conn, j *journal.Journal, cfg Config) (*publisher, error) {
 	p := &publisher{
 		nc:       nc,
 		journal:  j,
 		patience: cfg.PutTimeout,
 		inbox:    nc.NewInbox() + ".",
 		wake:     make(chan struct{}, 1),
-		withdraw: withdraw,
 		outgoing: nats.Msg{Header: nats.Header{messageIDHeader: {""}}},
 		slots:    make([]atomic.Pointer[sending], cfg.InFlightMax),
 		free:     make([]uint64, 0, cfg.InFlightMax),
@@ -149,14 +145,10 @@ func (p *publisher) wait(s *sending) {
 	}
 }
 
-// release frees the slot of a sending that has just ended. Nobody was promised
-// anything if it was refused, so its receipt must not count.
+// release frees the slot of a sending that has just ended.
 func (p *publisher) release(s *sending, ended bool) {
 	if !ended {
 		return
-	}
-	if p.journal != nil && s.receipt != nil && s.refused() {
-		p.withdraw(s.receipt)
 	}
 	slot := s.token % uint64(len(p.slots))
 	p.slots[slot].Store(nil)

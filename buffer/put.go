@@ -89,6 +89,9 @@ func (b *Buffer) begin(ctx context.Context, p *putting) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
+	if err := b.admit(p.tenant, p.account, p.shard); err != nil {
+		return err
+	}
 	var body []byte
 	p.mark = 1 + rand.Int64N(markMax) //nolint:gosec // no secret: it only has to differ
 	p.record, body = encodeReceipt(kindReceipt, p.request, p.mark)
@@ -100,9 +103,6 @@ func (b *Buffer) begin(ctx context.Context, p *putting) error {
 	if b.cfg.Durability == JournalOnly {
 		m.ahead, m.late = true, b.lateAnswerTo(*p)
 	}
-	if err := b.admit(p.tenant, p.account, p.shard); err != nil {
-		return err
-	}
 	var err error
 	if p.sent, err = b.pub.send(m); err != nil {
 		b.tenants.leave(p.tenant)
@@ -110,7 +110,8 @@ func (b *Buffer) begin(ctx context.Context, p *putting) error {
 	return err
 }
 
-// finish waits for what begin, which gave that error, has sent.
+// finish waits for what begin, which gave that error, has sent. Who gets no
+// receipt, for whatever reason, was promised nothing.
 func (b *Buffer) finish(ctx context.Context, p putting, err error) (payment.Receipt, error) {
 	var stored ack
 	switch {
@@ -118,19 +119,23 @@ func (b *Buffer) finish(ctx context.Context, p putting, err error) (payment.Rece
 		stored, err = b.await(ctx, p.shard, p.sent)
 		b.tenants.leave(p.tenant)
 	case errors.Is(err, errNoPlace) && b.cfg.Durability == JournalOnly:
-		// The audit publishes it when its time has come.
-		if err = b.keep(ctx, p.shard, p.record); err != nil {
-			b.withdraw(p.record)
-		}
+		err = b.keep(ctx, p.shard, p.record) // the audit publishes it when its time has come
 	default:
 		err = b.refusal(p.shard, err)
-	}
-	switch {
-	case err != nil:
 		b.countRefusal(err)
+		return payment.Receipt{}, err // nothing was written
+	}
+	if err != nil {
+		b.countRefusal(err)
+		b.withdraw(p)
 		return payment.Receipt{}, err
-	case stored.Duplicate:
-		return b.putRepeated(ctx, p, stored)
+	}
+	if stored.Duplicate {
+		receipt, err := b.putRepeated(ctx, p, stored)
+		if isPassing(err) {
+			b.withdraw(p)
+		}
+		return receipt, err
 	}
 	p.account.add(stored, p.size)
 	b.recent.add(p.request, p.fingerprint, true)

@@ -190,16 +190,15 @@ func (b *Buffer) newestSegment() uint64 {
 	return newest
 }
 
-// withdraw makes a receipt void whose request was refused, so that no repair
-// publishes it in front of a body that is accepted later. It does not wait: if
-// this process dies before the journal has it, the receipt is one that nobody was
-// told of.
-func (b *Buffer) withdraw(receipt []byte) {
-	kept, _, err := parseRecord(receipt)
-	if err != nil || kept.batch != "" || kept.conflict || kept.mark == 0 {
-		return // a list or a conflict harms nobody
+// withdraw makes the receipt of a Put void that gave its client no receipt, so that
+// no repair publishes it in front of a body that is accepted later. It does not
+// wait: if this process dies before the journal has it, the receipt is one that
+// nobody was told of.
+func (b *Buffer) withdraw(p putting) {
+	if b.journal == nil {
+		return
 	}
-	key := kept.key()
+	key := voidKey{p.request.ID, p.fingerprint, p.mark}
 	b.audit.void(key, b.newestSegment()+1) // neither record need be written yet
 	if err := b.journal.Enqueue(key.record(), func(error) {}); err != nil {
 		b.cfg.Logger.Debug("withdraw a receipt", slog.Any("error", err)) // the journal's own trouble is told elsewhere

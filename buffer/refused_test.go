@@ -1,6 +1,7 @@
 package buffer
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"strings"
@@ -101,7 +102,7 @@ func TestRefused_aWithdrawalIsOfOnePut(t *testing.T) {
 		if err := b.begin(t.Context(), &accepted); err != nil {
 			t.Fatalf("begin: %v", err)
 		}
-		b.withdraw(refused.record)
+		b.withdraw(refused)
 		for _, p := range []putting{refused, accepted} {
 			if _, err := b.finish(t.Context(), p, nil); err != nil {
 				t.Fatalf("finish: %v", err)
@@ -120,6 +121,41 @@ func TestRefused_aWithdrawalIsOfOnePut(t *testing.T) {
 	}
 	if receipt := put(t, b, request); !receipt.Duplicate {
 		t.Errorf("after the restart it got %+v", receipt)
+	}
+}
+
+func TestRefused_whoeverGotNoAnswerHasNoReceiptThatCounts(t *testing.T) {
+	server := localtest.NATS(t)
+	b, err := Open(t.Context(), Config{
+		InProcess: server.InProcess(), StreamBytesMax: 64 << 20, JournalDir: t.TempDir(), PutTimeout: 300 * time.Millisecond,
+	})
+	if err != nil {
+		t.Fatalf("open: %v", err)
+	}
+	defer b.Close()
+	put(t, b, order(t, "A-0", nil))
+	server.Stop()
+	left, leave := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer leave()
+	for number, ctx := range map[string]context.Context{"A-1": t.Context(), "A-2": left} {
+		if _, err := b.Put(ctx, order(t, number, nil)); codeOf(err) != payment.CodeBufferUnavailable {
+			t.Fatalf("put without a server gave %v", err)
+		}
+	}
+	counting := map[string]bool{}
+	for _, segment := range b.journal.Segments() {
+		err := b.journal.Read(t.Context(), segment.Number, func(record journal.Record) error {
+			if kept, void, err := parseRecord(record.Payload); err == nil && void == nil {
+				counting[kept.request.OrderNumber] = !b.audit.isVoid(kept)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatalf("read the journal: %v", err)
+		}
+	}
+	if !counting["A-0"] || counting["A-1"] || counting["A-2"] {
+		t.Errorf("these count: %v, want A-0 alone", counting)
 	}
 }
 

@@ -48,13 +48,6 @@ func (s *sending) outcome() (ack, error) {
 	return s.result, s.err
 }
 
-// refused tells that the sender was given an error.
-func (s *sending) refused() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.err != nil
-}
-
 // over tells that nobody waits for it any more and nothing would come of it.
 func (s *sending) over() bool {
 	s.mu.Lock()
