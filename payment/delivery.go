@@ -39,9 +39,11 @@ type DeadLetter struct {
 }
 
 // Claimed is the ledger's answer to a batch of claims: Works are the payments
-// that are ours to pay, the rest existed before.
+// that are ours to pay now, Duplicates and Conflicts those that existed before.
 type Claimed struct {
 	Works      []Work
+	Scheduled  int // new, and due later
+	Refused    int // new, and failed at once: a predecessor may still be charged
 	Duplicates int
 	Conflicts  int
 }

@@ -24,6 +24,10 @@ const (
 	CodeKeyInvalid        Code = "idempotency_key_invalid" // not the form of a key
 	CodeKeyInUse          Code = "idempotency_key_in_use"  // its first request is under way
 	CodeKeyReused         Code = "idempotency_key_reused"  // it belongs to another request
+	CodeNotCancelable     Code = "not_cancelable"          // the payer may have heard of it, or it is final
+	CodeNotReleasable     Code = "not_releasable"          // not parked any more, or not in the version that was looked at
+	CodeTokenInvalid      Code = "payment_token_invalid"   // not one of ours, or for something else
+	CodeTokenExpired      Code = "payment_token_expired"   // its time is over and nothing was submitted with it
 	CodeBatchRefused      Code = "batch_refused"           // no item of a batch was accepted
 	CodeTooLarge          Code = "request_too_large"       // body over its limit
 	CodeMediaType         Code = "unsupported_media_type"  // not application/json

@@ -16,7 +16,17 @@ type Payment struct {
 
 	NextAt    time.Time // when the payment must be looked at again; zero if final or parked
 	UpdatedAt time.Time
+
+	RetriedBy ID // the payment that tries this one again, "" if none has been claimed
 }
+
+// Bare tells that the payment was canceled before its request came: there is no
+// amount, and nothing else of a request.
+func (p Payment) Bare() bool { return p.Money == (Money{}) }
+
+// FailurePredecessor is the code of a payment that was never sent because an
+// earlier one of its order is not known to be uncharged.
+const FailurePredecessor = "predecessor_not_failed"
 
 // Failure is why a payment failed or was parked. Both are safe to show to the
 // tenant. Code is the payer's decline code or one of ours.

@@ -31,7 +31,12 @@ type Draft struct {
 	Customer      string // "" if not given, as are all below
 	Description   string
 	Metadata      map[string]string
+	RetryOf       string // the id of the failed or canceled payment that is tried again
+	NotBefore     string // RFC 3339
 }
+
+// NotBeforeMax is how far ahead a payment may be scheduled.
+const NotBeforeMax = 90 * 24 * time.Hour
 
 // Request is a checked order to pay. Two requests with the same ID are about the
 // same order; they are the same request if their fingerprints are equal too.
@@ -46,6 +51,7 @@ type Request struct {
 	Description   string
 	Metadata      map[string]string
 	AcceptedAt    time.Time // UTC, whole milliseconds
+	NotBefore     time.Time // when it may be paid; zero for at once, else as AcceptedAt
 	KeyHash       KeyHash   // of the idempotency key that it came with, "" if none
 }
 
@@ -57,6 +63,8 @@ type Fingerprint [sha256.Size]byte
 func NewRequest(key IDKey, tenant TenantID, draft Draft, acceptedAt time.Time) (Request, error) {
 	money, moneyErr := NewMoney(draft.AmountMinor, draft.Currency)
 	fields := checkTexts(draft)
+	notBefore, scheduleFields := checkSchedule(draft, acceptedAt)
+	fields = append(fields, scheduleFields...)
 	if coded, ok := moneyErr.(*Error); ok { //nolint:errorlint // NewMoney returns it bare
 		fields = append(fields, coded.Fields...)
 	}
@@ -65,20 +73,42 @@ func NewRequest(key IDKey, tenant TenantID, draft Draft, acceptedAt time.Time) (
 		return Request{}, refusal(fields, cards)
 	}
 	return Request{
-		ID:            key.Derive(tenant, draft.OrderNumber, ""),
+		ID:            key.Derive(tenant, draft.OrderNumber, ID(draft.RetryOf)),
 		Tenant:        tenant,
 		OrderNumber:   draft.OrderNumber,
+		RetryOf:       ID(draft.RetryOf),
 		Money:         money,
 		PaymentMethod: draft.PaymentMethod,
 		Customer:      draft.Customer,
 		Description:   draft.Description,
 		Metadata:      draft.Metadata,
 		AcceptedAt:    acceptedAt.UTC().Truncate(time.Millisecond),
+		NotBefore:     notBefore,
 	}, nil
 }
 
-// Fingerprint covers order number, amount, currency, payment method and
-// customer. Description and metadata may differ between repetitions: clients put
+// checkSchedule reads what a draft says about its predecessor and its time.
+func checkSchedule(draft Draft, acceptedAt time.Time) (notBefore time.Time, fields []FieldError) {
+	if draft.RetryOf != "" {
+		if _, err := ParseID(draft.RetryOf); err != nil {
+			fields = append(fields, FieldError{Pointer: "/retry_of", Detail: "must be the id of a payment"})
+		}
+	}
+	if draft.NotBefore == "" {
+		return time.Time{}, fields
+	}
+	at, err := time.Parse(time.RFC3339, draft.NotBefore)
+	switch {
+	case err != nil:
+		fields = append(fields, FieldError{Pointer: "/not_before", Detail: "must be a time such as 2026-11-21T09:00:00Z"})
+	case at.Sub(acceptedAt) > NotBeforeMax:
+		fields = append(fields, FieldError{Pointer: "/not_before", Detail: "must be at most 90 days ahead"})
+	}
+	return at.UTC().Truncate(time.Millisecond), fields
+}
+
+// Fingerprint covers order number, amount, currency, payment method, customer
+// and the time before which it must not be paid. Description and metadata may differ between repetitions: clients put
 // timestamps and trace ids there.
 func (r Request) Fingerprint() Fingerprint {
 	canonical := make([]byte, 0, 256)
@@ -88,6 +118,9 @@ func (r Request) Fingerprint() Fingerprint {
 		canonical = append(canonical, text...)
 	}
 	canonical = binary.BigEndian.AppendUint64(canonical, uint64(r.Money.Minor())) //nolint:gosec // always positive
+	if !r.NotBefore.IsZero() { // else as it was before there were schedules
+		canonical = binary.BigEndian.AppendUint64(canonical, uint64(r.NotBefore.UnixMilli())) //nolint:gosec // after 1970
+	}
 	return sha256.Sum256(canonical)
 }
 

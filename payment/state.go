@@ -12,30 +12,32 @@ type State string
 // The states, in the order of a payment's life.
 const (
 	Queued    State = "queued"    // accepted, in the buffer; no row yet
+	Scheduled State = "scheduled" // never sent; due at its not_before
 	Paying    State = "paying"    // attempt recorded, lease held; the payer may have heard us
 	Retrying  State = "retrying"  // certainly not charged; due at NextAt
 	Unknown   State = "unknown"   // the answer was lost: ask the payer, never re-send blindly
 	Pending   State = "pending"   // the payer accepted it and decides later
 	Parked    State = "parked"    // needs a human
 	Succeeded State = "succeeded" // charged, once
-	Failed    State = "failed"    // declined: not charged, by the payer's word
+	Failed    State = "failed"    // not charged: declined by the payer's word, or never sent
 	Canceled  State = "canceled"  // never sent, or known not to be charged
 )
 
 // next is the whole truth about which state may follow which. A state that is
 // missing on the left is final. The states of docs/states.md are drawn from it.
 var next = map[State][]State{
-	Queued:   {Paying, Canceled},
-	Paying:   {Succeeded, Failed, Retrying, Unknown, Pending, Parked},
-	Retrying: {Paying, Canceled, Parked},
-	Unknown:  {Succeeded, Failed, Retrying, Pending, Parked},
-	Pending:  {Succeeded, Failed, Unknown, Parked},
-	Parked:   {Paying, Unknown, Succeeded, Failed, Canceled},
+	Queued:    {Scheduled, Paying, Failed, Canceled},
+	Scheduled: {Paying, Canceled},
+	Paying:    {Succeeded, Failed, Retrying, Unknown, Pending, Parked},
+	Retrying:  {Paying, Canceled, Parked},
+	Unknown:   {Succeeded, Failed, Retrying, Pending, Parked},
+	Pending:   {Succeeded, Failed, Unknown, Parked},
+	Parked:    {Retrying, Unknown, Succeeded, Failed, Canceled},
 }
 
 // States gives all states in the order of a payment's life.
 func States() []State {
-	return []State{Queued, Paying, Retrying, Unknown, Pending, Parked, Succeeded, Failed, Canceled}
+	return []State{Queued, Scheduled, Paying, Retrying, Unknown, Pending, Parked, Succeeded, Failed, Canceled}
 }
 
 // ParseState reads a state's name.

@@ -29,7 +29,7 @@ type counters struct {
 	batches                                    atomic.Int64
 	charges, lookups, mismatches, ledgerErrors atomic.Int64
 	lateWrites, inFlight                       atomic.Int64
-	outcomes                                   [9]atomic.Int64 // by position in payment.States
+	outcomes                                   [10]atomic.Int64 // by position in payment.States
 }
 
 func (c *counters) settle(batch []payment.Outcome, settled int) {
