@@ -118,7 +118,7 @@ func (r Request) Fingerprint() Fingerprint {
 		canonical = append(canonical, text...)
 	}
 	canonical = binary.BigEndian.AppendUint64(canonical, uint64(r.Money.Minor())) //nolint:gosec // always positive
-	if !r.NotBefore.IsZero() { // else as it was before there were schedules
+	if !r.NotBefore.IsZero() {                                                    // else as it was before there were schedules
 		canonical = binary.BigEndian.AppendUint64(canonical, uint64(r.NotBefore.UnixMilli())) //nolint:gosec // after 1970
 	}
 	return sha256.Sum256(canonical)

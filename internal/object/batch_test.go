@@ -20,7 +20,7 @@ func TestBatchOf_countsEveryStateAndIsFinalWhenAllAre(t *testing.T) {
 	text := `{"id":"` + batchID + `","object":"batch","status_url":"http://host/v1/batches/` + batchID + `",` +
 		`"payments_url":"http://host/v1/batches/` + batchID + `/payments","created_at":"2026-11-21T09:00:00.007Z",` +
 		`"total":3,"final":false,"counts":{"canceled":0,"failed":0,"parked":1,"paying":0,"pending":0,"queued":0,` +
-		`"retrying":0,"succeeded":2,"unknown":0}}`
+		`"retrying":0,"scheduled":0,"succeeded":2,"unknown":0}}`
 	want(t, written(t, object.BatchOf(batch, open, "http://host")), text)
 	done := map[payment.State]int{payment.Succeeded: 1, payment.Failed: 1, payment.Canceled: 1}
 	if got := written(t, object.BatchOf(batch, done, "")); !strings.Contains(got, `"final":true`) {
