@@ -87,6 +87,7 @@ lint: ## Run the linters
 .PHONY: verify
 verify: ## Check formatting, vet, lint, module files and generated documents
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
+	@! git grep -nE '^(<{7}|>{7}) ' || { echo "a merge was left unfinished"; exit 1; }
 	$(GO) vet ./...
 	$(GO) vet -tags trial ./internal/trial
 	$(GO) mod tidy -diff
