@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/paybuf/paybuf/payment"
+	"github.com/paybuf/paybuf/processor/processortest"
 )
 
 // queueSource is a buffer that hands out each delivery until it is acknowledged.
@@ -56,30 +57,28 @@ func (s *queueSource) ackedCount() int {
 	return s.acked
 }
 
-// memoryLedger is a ledger for tests of the order of steps; the real one has
-// tests of its own.
+// memoryLedger is the model of the ledger with faults that tests ask for.
 type memoryLedger struct {
-	mu        sync.Mutex
-	rows      map[payment.ID]*payment.Work
-	conflicts int
-	letters   []payment.DeadLetter
-	fail      error           // every call fails with it
-	invalid   map[string]bool // order numbers that can never be stored
-	lost      bool            // claims commit, but their answer is lost
-	histories map[payment.ID][]payment.State
-	batches   map[payment.BatchID]payment.Batch
-	noBatch   payment.BatchID // can never be stored
+	*processortest.Ledger
+
+	mu      sync.Mutex
+	letters []payment.DeadLetter
+	fail    error           // every call fails with it
+	invalid map[string]bool // order numbers that can never be stored
+	lost    bool            // the next claim commits, but its answer is lost
+	batches map[payment.BatchID]payment.Batch
+	noBatch payment.BatchID // can never be stored
 }
 
 func newMemoryLedger() *memoryLedger {
 	return &memoryLedger{
-		batches: map[payment.BatchID]payment.Batch{},
-		rows:    map[payment.ID]*payment.Work{}, invalid: map[string]bool{}, histories: map[payment.ID][]payment.State{},
+		Ledger:  processortest.NewLedger(),
+		batches: map[payment.BatchID]payment.Batch{}, invalid: map[string]bool{},
 	}
 }
 
 func (l *memoryLedger) Claim(
-	_ context.Context, requests, conflicts []payment.Request, lease time.Duration,
+	ctx context.Context, requests, conflicts []payment.Request, lease time.Duration,
 ) (payment.Claimed, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -91,81 +90,32 @@ func (l *memoryLedger) Claim(
 			return payment.Claimed{}, &payment.Error{Code: payment.CodeInvalid, Detail: "cannot be stored"}
 		}
 	}
-	claimed := payment.Claimed{Conflicts: len(conflicts)}
-	l.conflicts += len(conflicts)
-	for _, r := range requests {
-		if _, exists := l.rows[r.ID]; exists {
-			claimed.Duplicates++
-			continue
-		}
-		now := time.Now()
-		work := &payment.Work{Attempt: 1, FirstAttemptAt: now, LastAttemptAt: now, LeasedAt: now}
-		work.Request, work.State, work.Version, work.NextAt = r, payment.Paying, 1, now.Add(lease)
-		l.rows[r.ID] = work
-		l.histories[r.ID] = append(l.histories[r.ID], payment.Paying)
-		claimed.Works = append(claimed.Works, *work)
-	}
+	claimed, err := l.Ledger.Claim(ctx, requests, conflicts, lease)
 	if l.lost {
 		l.lost = false
 		return payment.Claimed{}, &payment.Error{Code: payment.CodeUnavailable, Detail: "commit answer lost"}
 	}
-	return claimed, nil
+	return claimed, err
 }
 
-func (l *memoryLedger) Lease(_ context.Context, limit int, lease time.Duration) ([]payment.Work, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.fail != nil {
-		return nil, l.fail
+func (l *memoryLedger) Lease(ctx context.Context, limit int, lease time.Duration) ([]payment.Work, error) {
+	if err := l.failure(); err != nil {
+		return nil, err
 	}
-	var works []payment.Work
-	now := time.Now()
-	for _, row := range l.rows {
-		if len(works) == limit || row.State.Final() || row.State == payment.Parked || row.NextAt.After(now) {
-			continue
-		}
-		switch row.State { //nolint:exhaustive // the others stay as they are
-		case payment.Retrying:
-			row.State = payment.Paying
-			row.Attempt++
-			row.Lookups = 0
-			row.LastAttemptAt = now
-		case payment.Paying:
-			row.State = payment.Unknown
-			row.LastAttemptAt = now
-		}
-		row.Version++
-		row.LeasedAt, row.NextAt = now, now.Add(lease)
-		l.histories[row.ID] = append(l.histories[row.ID], row.State)
-		works = append(works, *row)
-	}
-	return works, nil
+	return l.Ledger.Lease(ctx, limit, lease)
 }
 
-func (l *memoryLedger) Settle(_ context.Context, outcomes []payment.Outcome) (int, error) {
+func (l *memoryLedger) Settle(ctx context.Context, outcomes []payment.Outcome) (int, error) {
+	if err := l.failure(); err != nil {
+		return 0, err
+	}
+	return l.Ledger.Settle(ctx, outcomes)
+}
+
+func (l *memoryLedger) failure() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.fail != nil {
-		return 0, l.fail
-	}
-	settled := 0
-	for _, o := range outcomes {
-		row := l.rows[o.ID]
-		if row == nil || row.Version != o.Version {
-			continue
-		}
-		settled++
-		row.Version++
-		row.State = o.To
-		row.NextAt = time.Now().Add(o.NextIn)
-		if o.From == payment.Paying {
-			row.LastAttemptAt = time.Now()
-		} else {
-			row.Lookups++
-		}
-		l.histories[o.ID] = append(l.histories[o.ID], o.To)
-	}
-	return settled, nil
+	return l.fail
 }
 
 func (l *memoryLedger) KeepBatches(_ context.Context, batches []payment.Batch) error {
@@ -199,15 +149,22 @@ func (l *memoryLedger) setFail(err error) {
 }
 
 func (l *memoryLedger) count(state payment.State) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	n := 0
-	for _, row := range l.rows {
-		if row.State == state {
+	for _, p := range l.Payments() {
+		if p.State == state {
 			n++
 		}
 	}
 	return n
+}
+
+// history gives the states that a payment has come to.
+func (l *memoryLedger) history(id payment.ID) []payment.State {
+	var states []payment.State
+	for _, event := range l.Events(id) {
+		states = append(states, event.State)
+	}
+	return states
 }
 
 // scriptedPayer charges unless charge says otherwise, and remembers its charges.
