@@ -66,14 +66,16 @@ type memoryLedger struct {
 	fail    error           // every call fails with it
 	invalid map[string]bool // order numbers that can never be stored
 	lost    bool            // the next claim commits, but its answer is lost
-	batches map[payment.BatchID]payment.Batch
-	noBatch payment.BatchID // can never be stored
+	// histories are the states that payments came to.
+	histories map[payment.ID][]payment.State
+	batches   map[payment.BatchID]payment.Batch
+	noBatch   payment.BatchID // can never be stored
 }
 
 func newMemoryLedger() *memoryLedger {
 	return &memoryLedger{
 		Ledger:  processortest.NewLedger(),
-		batches: map[payment.BatchID]payment.Batch{}, invalid: map[string]bool{},
+		batches: map[payment.BatchID]payment.Batch{}, invalid: map[string]bool{}, histories: map[payment.ID][]payment.State{},
 	}
 }
 
@@ -91,6 +93,7 @@ func (l *memoryLedger) Claim(
 		}
 	}
 	claimed, err := l.Ledger.Claim(ctx, requests, conflicts, lease)
+	l.note(claimed.Works)
 	if l.lost {
 		l.lost = false
 		return payment.Claimed{}, &payment.Error{Code: payment.CodeUnavailable, Detail: "commit answer lost"}
@@ -99,23 +102,35 @@ func (l *memoryLedger) Claim(
 }
 
 func (l *memoryLedger) Lease(ctx context.Context, limit int, lease time.Duration) ([]payment.Work, error) {
-	if err := l.failure(); err != nil {
-		return nil, err
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.fail != nil {
+		return nil, l.fail
 	}
-	return l.Ledger.Lease(ctx, limit, lease)
+	works, err := l.Ledger.Lease(ctx, limit, lease)
+	l.note(works)
+	return works, err
 }
 
 func (l *memoryLedger) Settle(ctx context.Context, outcomes []payment.Outcome) (int, error) {
-	if err := l.failure(); err != nil {
-		return 0, err
-	}
-	return l.Ledger.Settle(ctx, outcomes)
-}
-
-func (l *memoryLedger) failure() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.fail
+	if l.fail != nil {
+		return 0, l.fail
+	}
+	settled, err := l.Ledger.Settle(ctx, outcomes)
+	for _, o := range outcomes {
+		if p, known := l.Payment(o.ID); known {
+			l.histories[o.ID] = append(l.histories[o.ID], p.State)
+		}
+	}
+	return settled, err
+}
+
+func (l *memoryLedger) note(works []payment.Work) {
+	for _, work := range works {
+		l.histories[work.ID] = append(l.histories[work.ID], work.State)
+	}
 }
 
 func (l *memoryLedger) KeepBatches(_ context.Context, batches []payment.Batch) error {
@@ -156,15 +171,6 @@ func (l *memoryLedger) count(state payment.State) int {
 		}
 	}
 	return n
-}
-
-// history gives the states that a payment has come to.
-func (l *memoryLedger) history(id payment.ID) []payment.State {
-	var states []payment.State
-	for _, event := range l.Events(id) {
-		states = append(states, event.State)
-	}
-	return states
 }
 
 // scriptedPayer charges unless charge says otherwise, and remembers its charges.

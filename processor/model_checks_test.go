@@ -25,6 +25,9 @@ func (w *modelWorld) inspect() {
 		case p.State != was.State && !was.State.MayBecome(p.State):
 			w.violate("%s went from %s to %s", w.name(p.ID), was.State, p.State)
 		}
+		if p.State == payment.Parked && w.payer.traits == (payment.Traits{}) && !w.account(p.ID).doubtful && was.State == payment.Paying {
+			w.violate("%s was parked and nothing is in doubt", w.name(p.ID))
+		}
 		if p.State != was.State {
 			w.count(string(p.State))
 			w.count(string(p.State) + " " + p.Failure.Code)

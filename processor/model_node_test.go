@@ -158,6 +158,9 @@ func (n *node) Lease(ctx context.Context, limit int, lease time.Duration) ([]pay
 	return through(ctx, n, " lease", func() ([]payment.Work, error) {
 		works, err := n.w.ledger.Lease(ctx, limit, lease)
 		for _, work := range works {
+			if n.w.seen[work.ID].State == payment.Paying {
+				n.w.count("take-over")
+			}
 			n.w.logf("%s takes over %s as %s, version %d", n.name, n.w.name(work.ID), work.State, work.Version)
 		}
 		return works, err

@@ -92,7 +92,7 @@ const (
 // Submissions, crashes and cancellations are drawn most often.
 var deeds = []deed{
 	submit, submit, submit, submit, submit, submitOther, submitRefused, retryStranger,
-	crash, crash, crash, start, start, stop, freeze, outage, loseAnswers,
+	crash, crash, crash, start, start, stop, freeze, freeze, outage, outage, loseAnswers,
 	cancelPayment, cancelPayment, cancelOrder, operate,
 }
 
@@ -161,7 +161,13 @@ func drawMove(t *rapid.T, p plan) move {
 	if rapid.IntRange(0, 3).Draw(t, "pause") == 3 {
 		m.After += seconds(t, "paused", 20)
 	}
+	if m.Do == crash || m.Do == freeze { // amid what has just begun
+		m.After %= 700 * time.Millisecond
+	}
 	m.For = seconds(t, "for", int(frozenMax/time.Second))
+	if m.Do == freeze { // long enough for others to take over
+		m.For = min(m.For+modelConfig.Lease, frozenMax)
+	}
 	return m
 }
 

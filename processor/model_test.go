@@ -1,16 +1,30 @@
 package processor
 
 import (
+	"flag"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 
 	"github.com/paybuf/paybuf/payment"
 	"github.com/paybuf/paybuf/processor/processortest"
 )
+
+// TestMain plays more interleavings than rapid's default; -rapid.checks says how many
+// else.
+func TestMain(m *testing.M) {
+	if err := flag.Set("rapid.checks", strconv.Itoa(modelChecks)); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+const modelChecks = 2000
 
 // modelCheckedMin is how many interleavings must be played before each kind of
 // event has certainly been among them.
@@ -21,7 +35,7 @@ const modelCheckedMin = 1000
 var eventful = []string{
 	"scheduled", "paying", "retrying", "unknown", "pending", "parked", "succeeded", "failed", "canceled",
 	"failed " + payment.FailurePredecessor, "parked " + failureAmbiguous,
-	"redelivery", "duplicate", "conflict", "late write", "look-up", "not_cancelable",
+	"redelivery", "duplicate", "conflict", "take-over", "late write", "look-up", "not_cancelable",
 }
 
 func TestModel_noInterleavingChargesTwiceOrLosesAPayment(t *testing.T) {
@@ -72,6 +86,8 @@ func TestModel_catchesWhatIsBroken(t *testing.T) {
 		"a schedule that nobody keeps":             {ledger: processortest.Flaws{NoSchedule: true}},
 		"a cancellation of whatever it is":         {ledger: processortest.Flaws{CancelsAnything: true}},
 		"a cancellation that is forgotten":         {ledger: processortest.Flaws{ForgetsTombstones: true}},
+		"a release of whatever it is":              {ledger: processortest.Flaws{ReleasesAnything: true}},
+		"a lease that ends at once":                {ledger: processortest.Flaws{LeasesForNoTime: true}},
 		"an acknowledgement before the claim":      {acksEarly: true},
 		"a repetition without a look-up":           {blindLookup: true},
 		"a visibility delay that is not waited":    {traits: func(t payment.Traits) payment.Traits { t.VisibilityDelay = 0; return t }},
@@ -83,10 +99,16 @@ func TestModel_catchesWhatIsBroken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for seed := range playsMax {
-				if w := play(t, plans.Example(seed), f); len(w.violations) > 0 {
-					t.Logf("interleaving %d: %s", seed+1, w.violations[0])
-					return
+				p := plans.Example(seed)
+				w := play(t, p, f)
+				if len(w.violations) == 0 {
+					continue
 				}
+				t.Logf("interleaving %d: %s", seed+1, w.violations[0])
+				if whole := play(t, p, flaws{}); len(whole.violations) > 0 {
+					t.Errorf("without the flaw, too: %s", whole.violations[0])
+				}
+				return
 			}
 			t.Errorf("%d interleavings and no violation", playsMax)
 		})

@@ -258,6 +258,9 @@ func (w *modelWorld) operate() {
 				continue
 			}
 			release := payment.Release{ID: p.ID, Version: p.Version, To: to, Operator: "op", Reason: "asked the payer"}
+			if to == payment.Succeeded {
+				release.PayerReference = "ch"
+			}
 			w.logf("operator: %s to %s", w.name(p.ID), to)
 			if _, err := w.ledger.Release(context.Background(), release); err != nil {
 				w.violate("a release failed: %v", err)

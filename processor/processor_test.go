@@ -10,12 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/paybuf/paybuf/payment"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func delivery(t *testing.T, number string, amountMinor int64) payment.Delivery {
 	t.Helper()
@@ -260,7 +256,7 @@ func TestRun_claimWhoseAnswerWasLostIsTakenOverByItsLease(t *testing.T) {
 		w.source.add(delivery(t, "A-1", 100))
 	}, func(w *world) {
 		after(10 * time.Minute)
-		history := w.ledger.history(delivery(t, "A-1", 100).Request.ID)
+		history := w.ledger.histories[delivery(t, "A-1", 100).Request.ID]
 		want := []payment.State{payment.Paying, payment.Unknown}
 		if len(history) < 2 || history[0] != want[0] || history[1] != want[1] {
 			t.Errorf("history %v, want to begin with %v: nobody knows whether it was called", history, want)

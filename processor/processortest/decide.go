@@ -2,7 +2,6 @@ package processortest
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/paybuf/paybuf/payment"
@@ -16,7 +15,7 @@ func (l *Ledger) Cancel(_ context.Context, c payment.Cancellation) (payment.Paym
 	at := l.Now()
 	r := l.canceled(c)
 	switch {
-	case r == nil && c.Waiting != nil:
+	case r == nil && c.Waiting != nil && (c.Waiting.ID == c.ID || c.Waiting.ID == c.First):
 		r = &row{fingerprint: c.Waiting.Fingerprint()}
 		r.Request, r.State = *c.Waiting, payment.Canceled
 		l.add(r, at)
@@ -39,8 +38,9 @@ func (l *Ledger) Cancel(_ context.Context, c payment.Cancellation) (payment.Paym
 	return l.read(r), nil
 }
 
-// canceled finds the row that a cancellation is about: by id, or the last payment of
-// the order's chain.
+// canceled finds the row that a cancellation is about: by id, or the one payment of
+// the order's chain that may still be charged, else the last that was more than
+// refused.
 func (l *Ledger) canceled(c payment.Cancellation) *row {
 	if c.OrderNumber == "" {
 		if r := l.rows[c.ID]; r != nil && r.Tenant == c.Tenant {
@@ -48,28 +48,37 @@ func (l *Ledger) canceled(c payment.Cancellation) *row {
 		}
 		return nil
 	}
-	last := l.orders[order{c.Tenant, c.OrderNumber, ""}]
-	for last != nil {
-		next := l.orders[order{c.Tenant, c.OrderNumber, last.ID}]
-		if next == nil {
-			break
+	var chosen *row
+	for next := l.orders[order{c.Tenant, c.OrderNumber, ""}]; next != nil; {
+		if chosen == nil || rank(next) <= rank(chosen) {
+			chosen = next
 		}
-		last = next
+		next = l.orders[order{c.Tenant, c.OrderNumber, next.ID}]
 	}
-	return last
+	return chosen
 }
 
-// released are the states that an operator may choose.
-var released = []payment.State{
-	payment.Retrying, payment.Unknown, payment.Succeeded, payment.Failed, payment.Canceled,
+// rank orders the links of a chain by what is left to cancel of them.
+func rank(r *row) int {
+	switch {
+	case r.State != payment.Failed && r.State != payment.Canceled:
+		return 0
+	case r.Failure.Code != payment.FailurePredecessor:
+		return 1
+	}
+	return 2
 }
+
+// failureReleased is the code of a payment that an operator released to failed.
+const failureReleased = "released_as_failed"
 
 // Release is postgres.DB's: an operator's decision on a parked payment, in the
 // version that was looked at. What is to be sent again begins anew at the payer, so
 // the time of its first attempt is forgotten.
 func (l *Ledger) Release(_ context.Context, release payment.Release) (payment.Payment, error) {
-	if !slices.Contains(released, release.To) {
-		return payment.Payment{}, refused("a parked payment cannot become %s", release.To)
+	if !payment.Parked.MayBecome(release.To) || (release.To == payment.Succeeded) != (release.PayerReference != "") {
+		return payment.Payment{}, refused("a parked payment cannot become %s with the reference %q",
+			release.To, release.PayerReference)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -77,14 +86,19 @@ func (l *Ledger) Release(_ context.Context, release payment.Release) (payment.Pa
 	if r == nil {
 		return payment.Payment{}, &payment.Error{Code: payment.CodeNotFound, Detail: "there is no such payment"}
 	}
-	if r.State != payment.Parked || r.Version != release.Version {
+	if !l.Flaws.ReleasesAnything && (r.State != payment.Parked || r.Version != release.Version) {
 		return payment.Payment{}, &payment.Error{
 			Code: payment.CodeNotReleasable, Detail: "the payment is " + string(r.State), PaymentID: r.ID,
 		}
 	}
 	at := l.Now()
-	if release.To == payment.Retrying {
+	r.Failure = payment.Failure{}
+	switch release.To {
+	case payment.Retrying:
 		r.FirstAttemptAt = time.Time{}
+	case payment.Failed:
+		r.Failure = payment.Failure{Code: failureReleased, Message: release.Reason}
+	default:
 	}
 	if release.PayerReference != "" {
 		r.PayerReference = release.PayerReference

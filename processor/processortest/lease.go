@@ -29,7 +29,10 @@ func (l *Ledger) Lease(_ context.Context, limit int, lease time.Duration) ([]pay
 	works := make([]payment.Work, 0, min(limit, len(due)))
 	for _, r := range due[:min(limit, len(due))] {
 		l.takeOver(r, at)
-		r.LeasedAt, r.NextAt = at, at.Add(lease)
+		r.LeasedAt = at
+		if !l.Flaws.LeasesForNoTime {
+			r.NextAt = at.Add(lease)
+		}
 		works = append(works, r.Work)
 	}
 	return works, nil

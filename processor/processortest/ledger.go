@@ -35,6 +35,8 @@ type Flaws struct {
 	NoChain           bool // Claim does not ask what became of the predecessors
 	NoSchedule        bool // Claim hands out what is not due yet
 	CancelsAnything   bool // Cancel takes no state for an obstacle
+	ReleasesAnything  bool // Release does not ask in which state and version it is
+	LeasesForNoTime   bool // Lease hands out what others hold
 	ForgetsTombstones bool // Claim hands out what was canceled before it came
 }
 
