@@ -24,6 +24,7 @@ type duel struct {
 	tenant payment.TenantID
 	began  time.Time
 	works  []payment.Work // all that were ever held
+	seen   map[string]int // what came of the calls
 }
 
 // decider is what clients and operators ask of a ledger.
@@ -42,7 +43,7 @@ const (
 func TestModel_isWhatTheDatabaseDoes(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)
-	round := 0
+	round, seen := 0, map[string]int{}
 	rapid.Check(t, func(rt *rapid.T) {
 		round++
 		clock := time.Now()
@@ -51,7 +52,7 @@ func TestModel_isWhatTheDatabaseDoes(t *testing.T) {
 			clock = clock.Add(time.Millisecond)
 			return clock
 		}
-		d := &duel{real: l, model: model, tenant: payment.TenantID(fmt.Sprintf("shop-%d", round)), began: clock}
+		d := &duel{real: l, model: model, tenant: payment.TenantID(fmt.Sprintf("shop-%d", round)), began: clock, seen: seen}
 		d.rest, _ = any(l.DB).(decider)
 		defer l.exec(`UPDATE payments SET version = version + 1, next_at = now() + interval '30 days'
 			WHERE tenant_id = $1 AND next_at IS NOT NULL`, d.tenant) // nothing of it is due in the next round
@@ -71,6 +72,16 @@ func TestModel_isWhatTheDatabaseDoes(t *testing.T) {
 		rt.Repeat(actions)
 		d.compareEvents(rt)
 	})
+	eventful := []string{"works", "duplicates", "conflicts", "leased", "settled", "late", "claim: invalid_request", "settle: invalid_request"}
+	if _, full := any(l.DB).(decider); full {
+		eventful = append(eventful, "scheduled", "refused", "cancel: ", "cancel: not_cancelable", "cancel: not_found",
+			"release: ", "release: not_releasable", "release: invalid_request")
+	}
+	for _, what := range eventful {
+		if seen[what] == 0 {
+			t.Errorf("%q was never the answer: %v", what, seen)
+		}
+	}
 }
 
 func (d *duel) claim(t *rapid.T) {
@@ -79,10 +90,14 @@ func (d *duel) claim(t *rapid.T) {
 	lease := drawLease(t)
 	got, err := d.real.Claim(d.real.t.Context(), requests, conflicts, lease)
 	want, wantErr := d.model.Claim(d.real.t.Context(), requests, conflicts, lease)
-	sameError(t, "claim", err, wantErr)
+	d.sameError(t, "claim", err, wantErr)
 	sameWorks(t, got.Works, want.Works)
 	d.works = append(d.works, got.Works...)
-	got.Works, want.Works = nil, nil
+	d.seen["works"] += len(got.Works)
+	d.seen["duplicates"] += got.Duplicates
+	d.seen["conflicts"] += got.Conflicts
+	d.seen["scheduled"] += got.Scheduled
+	d.seen["refused"] += got.Refused
 	if !sameClaimed(got, want) {
 		t.Fatalf("claim: %+v, the model %+v", got, want)
 	}
@@ -96,9 +111,10 @@ func (d *duel) lease(t *rapid.T) {
 	lease := drawLease(t)
 	got, err := d.real.Lease(d.real.t.Context(), 100, lease)
 	want, wantErr := d.model.Lease(d.real.t.Context(), 100, lease)
-	sameError(t, "lease", err, wantErr)
+	d.sameError(t, "lease", err, wantErr)
 	sameWorks(t, got, want)
 	d.works = append(d.works, got...)
+	d.seen["leased"] += len(got)
 }
 
 func (d *duel) settle(t *rapid.T) {
@@ -108,9 +124,13 @@ func (d *duel) settle(t *rapid.T) {
 	outcomes := rapid.SliceOfN(rapid.Custom(d.outcome), 1, 3).Draw(t, "outcomes")
 	got, err := d.real.Settle(d.real.t.Context(), outcomes)
 	want, wantErr := d.model.Settle(d.real.t.Context(), outcomes)
-	sameError(t, "settle", err, wantErr)
+	d.sameError(t, "settle", err, wantErr)
 	if got != want {
 		t.Fatalf("settled %d, the model %d", got, want)
+	}
+	d.seen["settled"] += got
+	if err == nil {
+		d.seen["late"] += len(outcomes) - got
 	}
 }
 
@@ -140,7 +160,7 @@ func (d *duel) cancel(t *rapid.T) {
 	}
 	got, err := d.rest.Cancel(d.real.t.Context(), c)
 	want, wantErr := d.model.Cancel(d.real.t.Context(), c)
-	sameError(t, "cancel", err, wantErr)
+	d.sameError(t, "cancel", err, wantErr)
 	samePayment(t, got, want)
 }
 
@@ -162,7 +182,7 @@ func (d *duel) release(t *rapid.T) {
 	}
 	got, err := d.rest.Release(d.real.t.Context(), r)
 	want, wantErr := d.model.Release(d.real.t.Context(), r)
-	sameError(t, "release", err, wantErr)
+	d.sameError(t, "release", err, wantErr)
 	samePayment(t, got, want)
 }
 
@@ -300,10 +320,17 @@ func sameWorks(t *rapid.T, got, want []payment.Work) {
 	}
 }
 
-func sameError(t *rapid.T, doing string, got, want error) {
-	code, _ := payment.CodeOf(got)
-	wantCode, _ := payment.CodeOf(want)
-	if (got == nil) != (want == nil) || code != wantCode {
+func (d *duel) sameError(t *rapid.T, doing string, got, want error) {
+	if code(got) != code(want) {
 		t.Fatalf("%s: %v, the model: %v", doing, got, want)
 	}
+	d.seen[doing+": "+string(code(got))]++
+}
+
+func code(err error) payment.Code {
+	if err == nil {
+		return ""
+	}
+	code, _ := payment.CodeOf(err)
+	return code
 }
