@@ -144,7 +144,7 @@ func (d *duel) outcome(t *rapid.T) payment.Outcome {
 	}
 	o.NextIn = rapid.SampledFrom([]time.Duration{0, far}).Draw(t, "next in")
 	o.Answer.PayerReference = rapid.SampledFrom([]string{"", "ch_1", "ch_2"}).Draw(t, "reference")
-	o.Failure.Code = rapid.SampledFrom([]string{"", "card_declined"}).Draw(t, "failure")
+	o.Code = rapid.SampledFrom([]string{"", "card_declined"}).Draw(t, "failure")
 	return o
 }
 

@@ -1,6 +1,7 @@
 package processor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,7 +38,7 @@ type node struct {
 
 // modelConfig has short times, so that a day of trouble is a minute.
 var modelConfig = Config{
-	Concurrency: 4, PayTimeout: 2 * time.Second, Lease: 6 * time.Second, DuePoll: 2 * time.Second,
+	PayTimeout: 2 * time.Second, Lease: 6 * time.Second, DuePoll: 2 * time.Second,
 	RetryBase: 500 * time.Millisecond, RetryMax: 20 * time.Second, PendingPoll: 5 * time.Second,
 	ParkAfter: 4 * time.Minute, BreakerDelay: 2 * time.Second, StopTimeout: 3 * time.Second,
 }
@@ -46,11 +47,14 @@ var modelConfig = Config{
 func (w *modelWorld) startNode(place int) {
 	w.incarnations++
 	n := &node{w: w, name: fmt.Sprintf("n%d.%d", place, w.incarnations), ended: make(chan struct{})}
-	p, err := New([]Source{n}, n, n, modelConfig)
+	cfg := modelConfig
+	cfg.Concurrency = w.plan.Concurrency
+	p, err := New([]Source{n}, n, n, cfg)
 	if err != nil {
 		panic(err)
 	}
-	p.policy.jitter = func() float64 { return w.chance(n.name + " jitter") }
+	jitter := w.chance(n.name + " jitter")
+	p.policy.jitter = func() float64 { return jitter }
 	n.processor = p
 	ctx, cancel := context.WithCancel(context.Background())
 	n.cancel = cancel
@@ -170,7 +174,8 @@ func (n *node) Lease(ctx context.Context, limit int, lease time.Duration) ([]pay
 func (n *node) Settle(ctx context.Context, outcomes []payment.Outcome) (int, error) {
 	return through(ctx, n, " settle", func() (int, error) {
 		settled, err := n.w.ledger.Settle(ctx, outcomes)
-		for _, o := range outcomes {
+		sorted := slices.SortedFunc(slices.Values(outcomes), func(a, b payment.Outcome) int { return cmp.Compare(a.ID, b.ID) })
+		for _, o := range sorted { // since several may be found at the same moment
 			n.w.logf("%s settles %s version %d: %s to %s by %s", n.name, n.w.name(o.ID), o.Version, o.From, o.To, o.Answer.Verdict)
 		}
 		if settled < len(outcomes) {

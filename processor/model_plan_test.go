@@ -10,15 +10,22 @@ import (
 )
 
 // plan is one interleaving: who the payer is, which orders there are, and what
-// happens in which order. It is all that is drawn; everything else follows from it,
-// so that a failure can be repeated and made smaller.
+// happens in which order. It is all that is drawn. Everything else follows from it, but
+// for the order of what the processor does at the very same moment; so nearly every
+// failure can be repeated and made smaller.
 type plan struct {
-	Seed   uint64 // of the delays, jitters and coins on the way
-	Payer  int    // index in payers
-	Nodes  int
-	Orders []plannedOrder
-	Moves  []move
+	Seed  uint64 // of the delays, jitters and coins on the way
+	Payer int    // index in payers
+	Nodes int
+	// Concurrency is of each node. With the lesser one, payments wait for their turn,
+	// in an order that the scheduler chooses.
+	Concurrency int
+	Orders      []plannedOrder
+	Moves       []move
 }
+
+// concurrencyAmple is more than all payments of a plan.
+const concurrencyAmple = 32
 
 const linksMax = 3 // of a chain: the first payment and two that try again
 
@@ -110,9 +117,10 @@ type move struct {
 // plans draws interleavings.
 var plans = rapid.Custom(func(t *rapid.T) plan {
 	p := plan{
-		Seed:  rapid.Uint64().Draw(t, "seed"),
-		Payer: rapid.IntRange(0, len(payers)-1).Draw(t, "payer"),
-		Nodes: rapid.IntRange(1, 3).Draw(t, "nodes"),
+		Seed:        rapid.Uint64().Draw(t, "seed"),
+		Payer:       rapid.IntRange(0, len(payers)-1).Draw(t, "payer"),
+		Nodes:       rapid.IntRange(1, 3).Draw(t, "nodes"),
+		Concurrency: rapid.SampledFrom([]int{concurrencyAmple, concurrencyAmple, 2}).Draw(t, "concurrency"),
 	}
 	p.Orders = rapid.SliceOfN(orders, 1, 6).Draw(t, "orders")
 	for i := range p.Orders {
