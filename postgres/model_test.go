@@ -34,7 +34,7 @@ type decider interface {
 }
 
 const (
-	duelOrders = 3
+	duelOrders = 2
 	duelLinks  = 3 // of a chain; one more tries another order's payment again
 	far        = time.Hour
 )
