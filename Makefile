@@ -15,6 +15,8 @@ PAYBUF_TRIAL_CSV ?=
 DATA ?=
 ARGS ?=
 FUZZTIME ?= 20s
+# How many interleavings `make model` plays.
+MODEL ?= 20000
 # What `make race` tests.
 RACE ?= ./...
 
@@ -51,6 +53,11 @@ race: setup ## Run all tests under the race detector
 .PHONY: trial
 trial: setup ## Send a real file to the real program, with a hostile payer and kill -9
 	PAYBUF_TRIAL_CSV=$(PAYBUF_TRIAL_CSV) $(GO) test -tags trial -count=1 -v -timeout 30m ./internal/trial
+
+.PHONY: model
+model: setup ## Play MODEL drawn interleavings of the processor, and some against Postgres
+	$(GO) test -count=1 -timeout 60m -run '^TestModel_' ./processor -rapid.checks=$(MODEL)
+	$(GO) test -count=1 -timeout 60m -run '^TestModel_' ./postgres -rapid.checks=500
 
 .PHONY: fuzz
 fuzz: ## Fuzz each decoder of outside bytes for FUZZTIME

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/paybuf/paybuf/payment"
+	"github.com/paybuf/paybuf/processor/processortest"
 )
 
 // queueSource is a buffer that hands out each delivery until it is acknowledged.
@@ -56,16 +57,16 @@ func (s *queueSource) ackedCount() int {
 	return s.acked
 }
 
-// memoryLedger is a ledger for tests of the order of steps; the real one has
-// tests of its own.
+// memoryLedger is the model of the ledger with faults that tests ask for.
 type memoryLedger struct {
-	mu        sync.Mutex
-	rows      map[payment.ID]*payment.Work
-	conflicts int
-	letters   []payment.DeadLetter
-	fail      error           // every call fails with it
-	invalid   map[string]bool // order numbers that can never be stored
-	lost      bool            // claims commit, but their answer is lost
+	*processortest.Ledger
+
+	mu      sync.Mutex
+	letters []payment.DeadLetter
+	fail    error           // every call fails with it
+	invalid map[string]bool // order numbers that can never be stored
+	lost    bool            // the next claim commits, but its answer is lost
+	// histories are the states that payments came to.
 	histories map[payment.ID][]payment.State
 	batches   map[payment.BatchID]payment.Batch
 	noBatch   payment.BatchID // can never be stored
@@ -73,13 +74,13 @@ type memoryLedger struct {
 
 func newMemoryLedger() *memoryLedger {
 	return &memoryLedger{
-		batches: map[payment.BatchID]payment.Batch{},
-		rows:    map[payment.ID]*payment.Work{}, invalid: map[string]bool{}, histories: map[payment.ID][]payment.State{},
+		Ledger:  processortest.NewLedger(),
+		batches: map[payment.BatchID]payment.Batch{}, invalid: map[string]bool{}, histories: map[payment.ID][]payment.State{},
 	}
 }
 
 func (l *memoryLedger) Claim(
-	_ context.Context, requests, conflicts []payment.Request, lease time.Duration,
+	ctx context.Context, requests, conflicts []payment.Request, lease time.Duration,
 ) (payment.Claimed, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -91,81 +92,45 @@ func (l *memoryLedger) Claim(
 			return payment.Claimed{}, &payment.Error{Code: payment.CodeInvalid, Detail: "cannot be stored"}
 		}
 	}
-	claimed := payment.Claimed{Conflicts: len(conflicts)}
-	l.conflicts += len(conflicts)
-	for _, r := range requests {
-		if _, exists := l.rows[r.ID]; exists {
-			claimed.Duplicates++
-			continue
-		}
-		now := time.Now()
-		work := &payment.Work{Attempt: 1, FirstAttemptAt: now, LastAttemptAt: now, LeasedAt: now}
-		work.Request, work.State, work.Version, work.NextAt = r, payment.Paying, 1, now.Add(lease)
-		l.rows[r.ID] = work
-		l.histories[r.ID] = append(l.histories[r.ID], payment.Paying)
-		claimed.Works = append(claimed.Works, *work)
-	}
+	claimed, err := l.Ledger.Claim(ctx, requests, conflicts, lease)
+	l.note(claimed.Works)
 	if l.lost {
 		l.lost = false
 		return payment.Claimed{}, &payment.Error{Code: payment.CodeUnavailable, Detail: "commit answer lost"}
 	}
-	return claimed, nil
+	return claimed, err
 }
 
-func (l *memoryLedger) Lease(_ context.Context, limit int, lease time.Duration) ([]payment.Work, error) {
+func (l *memoryLedger) Lease(ctx context.Context, limit int, lease time.Duration) ([]payment.Work, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.fail != nil {
 		return nil, l.fail
 	}
-	var works []payment.Work
-	now := time.Now()
-	for _, row := range l.rows {
-		if len(works) == limit || row.State.Final() || row.State == payment.Parked || row.NextAt.After(now) {
-			continue
-		}
-		switch row.State { //nolint:exhaustive // the others stay as they are
-		case payment.Retrying:
-			row.State = payment.Paying
-			row.Attempt++
-			row.Lookups = 0
-			row.LastAttemptAt = now
-		case payment.Paying:
-			row.State = payment.Unknown
-			row.LastAttemptAt = now
-		}
-		row.Version++
-		row.LeasedAt, row.NextAt = now, now.Add(lease)
-		l.histories[row.ID] = append(l.histories[row.ID], row.State)
-		works = append(works, *row)
-	}
-	return works, nil
+	works, err := l.Ledger.Lease(ctx, limit, lease)
+	l.note(works)
+	return works, err
 }
 
-func (l *memoryLedger) Settle(_ context.Context, outcomes []payment.Outcome) (int, error) {
+func (l *memoryLedger) Settle(ctx context.Context, outcomes []payment.Outcome) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.fail != nil {
 		return 0, l.fail
 	}
-	settled := 0
+	settled, err := l.Ledger.Settle(ctx, outcomes)
 	for _, o := range outcomes {
-		row := l.rows[o.ID]
-		if row == nil || row.Version != o.Version {
-			continue
+		if p, known := l.Payment(o.ID); known {
+			l.histories[o.ID] = append(l.histories[o.ID], p.State)
 		}
-		settled++
-		row.Version++
-		row.State = o.To
-		row.NextAt = time.Now().Add(o.NextIn)
-		if o.From == payment.Paying {
-			row.LastAttemptAt = time.Now()
-		} else {
-			row.Lookups++
-		}
-		l.histories[o.ID] = append(l.histories[o.ID], o.To)
 	}
-	return settled, nil
+	return settled, err
+}
+
+func (l *memoryLedger) note(works []payment.Work) {
+	for _, work := range works {
+		l.histories[work.ID] = append(l.histories[work.ID], work.State)
+	}
 }
 
 func (l *memoryLedger) KeepBatches(_ context.Context, batches []payment.Batch) error {
@@ -199,11 +164,9 @@ func (l *memoryLedger) setFail(err error) {
 }
 
 func (l *memoryLedger) count(state payment.State) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	n := 0
-	for _, row := range l.rows {
-		if row.State == state {
+	for _, p := range l.Payments() {
+		if p.State == state {
 			n++
 		}
 	}

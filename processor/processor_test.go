@@ -10,12 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/paybuf/paybuf/payment"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func delivery(t *testing.T, number string, amountMinor int64) payment.Delivery {
 	t.Helper()

@@ -38,12 +38,14 @@ var table = []row{
 	{of: "ingest", may: of("payment", "internal/problem", "internal/object", "internal/nearest"), tests: nothing},
 	{of: "buffer", may: of("payment", "buffer/journal"), tests: servers},
 	{of: "buffer/journal", may: nothing, tests: nothing},
-	{of: "processor", may: of("payment"), tests: nothing},
+	{of: "processor", may: of("payment"), tests: of("processor/processortest")},
+	{of: "processor/processortest", may: of("payment"), tests: nothing},
 	{of: "processor/payer", may: of("payment"), tests: adapters},
 	{of: "processor/payer/httppayer", may: of("payment"), tests: of("processor/payer/payertest")},
 	{of: "processor/payer/simulator", may: of("payment"), tests: of("processor/payer/payertest")},
 	{of: "processor/payer/payertest", may: of("payment"), tests: of("processor/payer/simulator")},
-	{of: "postgres", may: of("payment", "migrations"), tests: of("internal/local/localtest")},
+	{of: "postgres", may: of("payment", "migrations"),
+		tests: of("internal/local/localtest", "processor/processortest")},
 	{of: "status", may: of("payment", "internal/problem", "internal/object"), tests: nothing},
 
 	{of: "internal/problem", may: of("payment"), tests: nothing},
@@ -71,8 +73,8 @@ var (
 
 	// forTests are never part of the program, not even of what may import
 	// everything.
-	forTests = of("internal/local/localtest", "processor/payer/payertest", "internal/trial",
-		"internal/trial/storm", "cmd/paybuf")
+	forTests = of("internal/local/localtest", "processor/payer/payertest", "processor/processortest",
+		"internal/trial", "internal/trial/storm", "cmd/paybuf")
 )
 
 // monopoly is something foreign that only some packages know.
