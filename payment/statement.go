@@ -98,6 +98,7 @@ type ChargeJudgement struct {
 	Findings []Finding
 	To       State // Succeeded or Parked; "" if the payment stays as it is
 	Reason   Failure
+	Open     bool // the line is to be judged again: a worker is calling the payer
 }
 
 // Period is a span of time, From included, Until not.

@@ -64,18 +64,17 @@ const markJudgedSQL = `
 
 // JudgeCharges writes judgements: payments that a statement settles, each with an
 // attempt of the kind "statement" and its event, what was found, and that the
-// lines are judged. settled counts the payments that moved. Of a payment that has
-// moved on since it was read nothing is written, and its lines stay unjudged;
-// late are their judgements.
+// lines are judged. Of a payment that has moved on since it was read nothing is
+// written, and its lines stay unjudged; late are their judgements.
 func (db *DB) JudgeCharges(
 	ctx context.Context, judgements []payment.ChargeJudgement,
-) (settled int, late []payment.ChargeJudgement, err error) {
+) (late []payment.ChargeJudgement, err error) {
 	if n := len(judgements); n > BatchMax {
-		return 0, nil, refused("judge: %d charges, at most %d are allowed", n, BatchMax)
+		return nil, refused("judge: %d charges, at most %d are allowed", n, BatchMax)
 	}
 	steps, err := stepsOf(judgements)
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
 	err = db.transact(ctx, "judge charges", func(ctx context.Context, q querier) error {
 		moved, err := settleByStatement(ctx, q, steps)
@@ -91,16 +90,15 @@ func (db *DB) JudgeCharges(
 				inTime = append(inTime, j)
 			}
 		}
-		settled = len(moved)
 		if err := recordFindings(ctx, q, inTime); err != nil {
 			return err
 		}
 		return markJudged(ctx, q, inTime)
 	})
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
-	return settled, late, nil
+	return late, nil
 }
 
 // stepsOf gives the judgements that move a payment, one for each.
@@ -166,13 +164,18 @@ func recordFindings(ctx context.Context, q querier, judgements []payment.ChargeJ
 	return err
 }
 
+// markJudged leaves those open that are to be judged again.
 func markJudged(ctx context.Context, q querier, judgements []payment.ChargeJudgement) error {
-	if len(judgements) == 0 {
-		return nil
+	var chargeIDs []string
+	var revisions []int64
+	for _, j := range judgements {
+		if !j.Open {
+			chargeIDs = append(chargeIDs, j.ChargeID)
+			revisions = append(revisions, j.Revision)
+		}
 	}
-	chargeIDs, revisions := make([]string, len(judgements)), make([]int64, len(judgements))
-	for i, j := range judgements {
-		chargeIDs[i], revisions[i] = j.ChargeID, j.Revision
+	if len(chargeIDs) == 0 {
+		return nil
 	}
 	_, err := q.Exec(ctx, markJudgedSQL, chargeIDs, revisions)
 	return err
