@@ -127,7 +127,7 @@ func (r *Reconciler) keep(ctx context.Context, statement Statement, content hash
 		statement.Progress(Progress{Stage: "reading", Lines: summary.Lines, Bytes: source.bytes})
 		return err
 	}
-	for {
+	for ctx.Err() == nil {
 		line, err := lines.next()
 		if errors.Is(err, io.EOF) {
 			return keep()
@@ -146,6 +146,7 @@ func (r *Reconciler) keep(ctx context.Context, statement Statement, content hash
 			}
 		}
 	}
+	return context.Cause(ctx)
 }
 
 // compare judges all that is not judged. What moved meanwhile, or is being worked
