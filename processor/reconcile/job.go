@@ -167,12 +167,13 @@ func (j *Job) takeFile(ctx context.Context, file file) error {
 	})
 }
 
-// takePeriods asks for the periods that are over, the oldest first.
+// takePeriods asks for the periods that are over, the oldest first. What shows late
+// is found by the next, which overlaps.
 func (j *Job) takePeriods(ctx context.Context, now time.Time) {
 	if now.Before(j.fetchAfter) {
 		return
 	}
-	last := now.Add(-j.cfg.Margin).UTC().Truncate(j.cfg.Every)
+	last := now.UTC().Truncate(j.cfg.Every)
 	for back := catchUpPeriods - 1; back >= 0 && ctx.Err() == nil; back-- {
 		until := last.Add(-time.Duration(back) * j.cfg.Every)
 		from := until.Add(-j.cfg.Every)
