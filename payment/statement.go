@@ -118,6 +118,16 @@ type StatementRun struct {
 	Failure string // why it could not be read; "" if it was
 }
 
+// StatementClaim is the answer to whoever wants to work on a statement.
+type StatementClaim int
+
+// The answers. In doubt somebody else works on it, and it is asked again.
+const (
+	StatementHeld StatementClaim = iota // somebody else works on it
+	StatementOurs
+	StatementDone
+)
+
 // MissingCursor is how far the search for missing charges has come.
 type MissingCursor struct {
 	UpdatedAt time.Time

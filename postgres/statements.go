@@ -17,21 +17,34 @@ const claimStatementSQL = `
 	   SET owner = excluded.owner, leased_until = excluded.leased_until
 	 WHERE s.done_at IS NULL AND (s.owner = excluded.owner OR s.leased_until < now())`
 
+const statementDoneSQL = `SELECT done_at IS NOT NULL FROM statements WHERE name = $1 AND digest = $2`
+
 // ClaimStatement gives a statement to its run's owner for the time of a lease,
-// and again to extend it. It is false if somebody else works on it, or if it is
-// done.
-func (db *DB) ClaimStatement(ctx context.Context, run payment.StatementRun, lease time.Duration) (bool, error) {
+// and again to extend it.
+func (db *DB) ClaimStatement(
+	ctx context.Context, run payment.StatementRun, lease time.Duration,
+) (claim payment.StatementClaim, err error) {
 	if err := checkLease(lease); err != nil {
-		return false, err
+		return payment.StatementHeld, err
 	}
-	ours := false
-	err := db.call(ctx, "claim a statement", func(ctx context.Context, q querier) error {
-		tag, err := q.Exec(ctx, claimStatementSQL, storable(run.Name, payerTextBytesMax), run.Digest, run.Owner,
-			lease.Microseconds())
-		ours = err == nil && tag.RowsAffected() == 1
+	name := storable(run.Name, payerTextBytesMax)
+	err = db.call(ctx, "claim a statement", func(ctx context.Context, q querier) error {
+		tag, err := q.Exec(ctx, claimStatementSQL, name, run.Digest, run.Owner, lease.Microseconds())
+		if err != nil {
+			return err
+		}
+		if tag.RowsAffected() == 1 {
+			claim = payment.StatementOurs
+			return nil
+		}
+		var done bool
+		err = q.QueryRow(ctx, statementDoneSQL, name, run.Digest).Scan(&done)
+		if done {
+			claim = payment.StatementDone
+		}
 		return err
 	})
-	return ours, err
+	return claim, err
 }
 
 const finishStatementSQL = `

@@ -148,19 +148,21 @@ func (j *Job) takeFiles(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if err := j.takeFile(ctx, file); err != nil {
+		done, err := j.takeFile(ctx, file)
+		if err != nil {
 			j.fail(ctx, "statement "+file.name, err)
-			continue
 		}
-		j.folder.taken(file)
+		if done {
+			j.folder.taken(file)
+		}
 	}
 }
 
 // takeFile reads a file twice: to know which it is, and to read it.
-func (j *Job) takeFile(ctx context.Context, file file) error {
+func (j *Job) takeFile(ctx context.Context, file file) (done bool, err error) {
 	digest, err := j.folder.digest(ctx, file)
 	if err != nil {
-		return err
+		return false, err
 	}
 	return j.take(ctx, payment.StatementRun{Name: file.name, Digest: digest}, func(context.Context) (io.ReadCloser, error) {
 		return j.folder.open(file)
@@ -184,7 +186,7 @@ func (j *Job) takePeriods(ctx context.Context, now time.Time) {
 		run := payment.StatementRun{
 			Name: name, Digest: digestOfPeriod, Period: payment.Period{From: from.Add(-j.cfg.Overlap), Until: until},
 		}
-		err := j.take(ctx, run, func(ctx context.Context) (io.ReadCloser, error) {
+		done, err := j.take(ctx, run, func(ctx context.Context) (io.ReadCloser, error) {
 			return j.cfg.Fetcher.Statement(ctx, run.Period)
 		})
 		if err != nil {
@@ -195,23 +197,26 @@ func (j *Job) takePeriods(ctx context.Context, now time.Time) {
 		if len(j.done) > 2*catchUpPeriods {
 			clear(j.done)
 		}
-		j.done[name] = true
+		j.done[name] = done
 	}
 }
 
-// take reconciles one statement if it is ours to do. That it must be put right is
-// put on record, since no repetition cures it; any other error is for the next poll.
-func (j *Job) take(ctx context.Context, run payment.StatementRun, open func(context.Context) (io.ReadCloser, error)) error {
+// take reconciles one statement if it is ours to do, and tells whether it is done,
+// by whomever. That it must be put right is put on record, since no repetition
+// cures it; any other error is for the next poll.
+func (j *Job) take(
+	ctx context.Context, run payment.StatementRun, open func(context.Context) (io.ReadCloser, error),
+) (done bool, err error) {
 	run.Owner = j.owner
-	ours, err := j.ledger.ClaimStatement(ctx, run, leaseOfStatement)
-	if err != nil || !ours {
-		return err
+	claim, err := j.ledger.ClaimStatement(ctx, run, leaseOfStatement)
+	if err != nil || claim != payment.StatementOurs {
+		return claim == payment.StatementDone, err
 	}
 	held, release := j.hold(ctx, run)
 	defer release()
 	source, err := open(held)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer source.Close() //nolint:errcheck // only read
 	started := time.Now()
@@ -222,13 +227,14 @@ func (j *Job) take(ctx context.Context, run payment.StatementRun, open func(cont
 	if wrong, ok := errors.AsType[*FormatError](err); ok && run.Digest != digestOfPeriod {
 		j.fail(ctx, "statement "+run.Name+" must be put right", wrong)
 		run.Failure = wrong.Error()
-		return j.ledger.FinishStatement(ctx, run)
+		err := j.ledger.FinishStatement(ctx, run)
+		return err == nil, err
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	j.report(ctx, summary, time.Since(started))
-	return nil
+	return true, nil
 }
 
 // hold extends the lease of a statement until it is released. What is given back
@@ -246,7 +252,7 @@ func (j *Job) hold(ctx context.Context, run payment.StatementRun) (context.Conte
 			case <-ticker.C:
 			}
 			// An error passes, or the work itself meets it.
-			if ours, err := j.ledger.ClaimStatement(held, run, leaseOfStatement); err == nil && !ours {
+			if claim, err := j.ledger.ClaimStatement(held, run, leaseOfStatement); err == nil && claim != payment.StatementOurs {
 				cancel(errLeaseLost)
 				return
 			}

@@ -33,9 +33,8 @@ type Findings interface {
 
 // Register knows which statements were read.
 type Register interface {
-	// ClaimStatement gives a statement to its owner, or extends the owner's lease;
-	// false if it is somebody else's or done.
-	ClaimStatement(ctx context.Context, run payment.StatementRun, lease time.Duration) (bool, error)
+	// ClaimStatement gives a statement to its owner, or extends the owner's lease.
+	ClaimStatement(ctx context.Context, run payment.StatementRun, lease time.Duration) (payment.StatementClaim, error)
 	// FinishStatement puts on record what came of it.
 	FinishStatement(ctx context.Context, run payment.StatementRun) error
 	// LastStatement is when one ended well for the last time; zero if none did.
