@@ -48,7 +48,7 @@ func NewStatements(payerURL, address string, cfg Config) (*Statements, error) {
 	if err != nil {
 		return nil, err
 	}
-	if relative, err := url.Parse(address); err == nil && relative.Scheme == "" && relative.Host == "" {
+	if relative, err := url.Parse(address); err == nil && relative.String() == relative.EscapedPath() {
 		return &Statements{url: base.JoinPath(address), payer: payer}, nil
 	}
 	own, err := parseBase(address)
