@@ -73,7 +73,8 @@ const closeSettledSQL = `
 		  FROM page d
 		  LEFT JOIN payments p ON p.id = d.reference
 		  LEFT JOIN statement_lines l ON l.charge_id = d.charge_id
-		 WHERE CASE d.kind
+		 WHERE (d.kind = 'missing' OR l.charge_id IS NOT NULL) -- whose line was removed says nothing
+		   AND CASE d.kind
 		       WHEN 'missing' THEN EXISTS (SELECT FROM statement_lines s WHERE s.reference = d.reference)
 		       WHEN 'foreign' THEN p.id IS NOT NULL OR l.reference <> d.reference
 		       WHEN 'wrong_amount' THEN l.status <> 'succeeded' OR l.reference <> d.reference

@@ -100,7 +100,7 @@ func TestRead_saysWhichColumnIsMissing(t *testing.T) {
 	}{
 		{"", Columns{}, "the file is empty"},
 		{"\xff\xfer\x00", Columns{}, "UTF-16"},
-		{"refrence,charge_id\n", Columns{}, `reference: no column "reference"; the columns are "refrence", "charge_id"; did you mean "refrence"?`},
+		{"references,charge_id\n", Columns{}, `reference: no column "reference"; the columns are "references", "charge_id"; did you mean "references"?`},
 		{header, Columns{Status: "state"}, `status: no column "state"`},
 		{header, Columns{Unit: "cents"}, "must be minor or major"},
 		{header, Columns{Currency: "currency", FixedCurrency: "EUR"}, "not both"},
