@@ -51,6 +51,9 @@ func (f *appFlags) add(flags *pflag.FlagSet) {
 		"what holds a payment before its 202: journal+stream, journal (accepts while NATS is down), or stream if it is replicated and synced")
 	flags.Int64Var(&o.Buffer.JournalBytesMax, "journal-bytes-max", 8<<30, "size of the journal at which payments are refused")
 	flags.DurationVar(&o.Buffer.AuditAfter, "audit-after", time.Minute, "age at which an accepted payment must be in Postgres, or is published again")
+	flags.StringVar(&o.Reconcile.Dir, "statement-dir", "", "directory in which the payer's statements are put, as *.csv; the role processor compares each")
+	flags.StringVar(&o.StatementURL, "statement-url", "", "where the payer serves its statement: a URL, or a path below --payer such as /statement")
+	flags.DurationVar(&o.Reconcile.Every, "reconcile-every", time.Hour, "how long a period is for which that statement is fetched")
 	f.log.add(flags)
 }
 
@@ -78,7 +81,8 @@ func (f *appFlags) options(flags *pflag.FlagSet) (app.Options, error) {
 	}
 	return f.opts, errors.Join(
 		checkPositive(flags, "pay-timeout", "concurrency", "park-after", "retry-max", "dedup-window", "stream-bytes-max",
-			"journal-bytes-max", "audit-after", "idempotency-key-ttl", "idempotency-bytes-max", "shards", "replicas", "tenant-share"),
+			"journal-bytes-max", "audit-after", "idempotency-key-ttl", "idempotency-bytes-max", "shards", "replicas", "tenant-share",
+			"reconcile-every"),
 		checkNotNegative(flags, "stream-messages-max", "lease", "payer-key-window", "payer-visibility-delay"))
 }
 

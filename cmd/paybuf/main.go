@@ -24,6 +24,7 @@ const (
 	exitOK          = 0
 	exitFailed      = 1   // it was tried and did not work
 	exitUsage       = 2   // flags, files or configuration must change
+	exitDiffers     = 3   // it was done, and there is something to look into
 	exitInterrupted = 130 // by Ctrl-C, as shells count it
 )
 
@@ -111,7 +112,7 @@ PAYBUF_PAY_TIMEOUT. A flag wins over its variable.`,
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return applyEnvironment(cmd, os.Environ()) }
 	root.AddCommand(
 		newDev(), newServe(), newMigrate(), newTenant(), newKey(), newSecrets(),
-		newSubmit(), newTotals(), newSimulatePayer(),
+		newSubmit(), newTotals(), newReconcile(), newSimulatePayer(),
 	)
 	return group(root)
 }

@@ -38,7 +38,7 @@ Exit codes: 0 stopped by Ctrl-C or SIGTERM, 1 it failed, 2 the flags must change
 		},
 	}
 	addSimulatorFlags(cmd.Flags(), &opts)
-	cmd.AddCommand(newSimulateReport())
+	cmd.AddCommand(newSimulateReport(), newSimulateStatement())
 	return cmd
 }
 
@@ -54,6 +54,8 @@ func addSimulatorFlags(flags *pflag.FlagSet, opts *app.SimulatorOptions) {
 	flags.BoolVar(&opts.IgnoreKeys, "ignore-keys", false, "charge every call, whatever its idempotency key")
 	flags.DurationVar(&opts.KeyWindow, "key-window", 24*time.Hour, "how long an idempotency key is remembered")
 	flags.BoolVar(&opts.NoLookup, "no-lookup", false, "cannot be asked about a charge")
+
+	flags.Float64Var(&opts.Double, "double", 0, "rate of charges that it makes twice by itself; its statement shows both")
 
 	f := &opts.Faults
 	flags.Float64Var(&f.Unavailable, "unavailable", 0, "rate of 503 before charging, with Retry-After")

@@ -14,6 +14,7 @@ import (
 	"github.com/paybuf/paybuf/postgres"
 	"github.com/paybuf/paybuf/processor"
 	"github.com/paybuf/paybuf/processor/payer/httppayer"
+	"github.com/paybuf/paybuf/processor/reconcile"
 )
 
 const (
@@ -28,13 +29,14 @@ type App struct {
 	idKey payment.IDKey
 	auth  access.AuthKey
 
-	db        *postgres.DB // nil without a role that needs it
-	buffer    *buffer.Buffer
-	guard     *access.Guard
-	processor *processor.Processor // nil without the role
-	metrics   *metrics
-	clients   *server // nil without a role that serves them
-	operator  *server
+	db         *postgres.DB // nil without a role that needs it
+	buffer     *buffer.Buffer
+	guard      *access.Guard
+	processor  *processor.Processor // nil without the role
+	reconciler *reconcile.Job       // likewise
+	metrics    *metrics
+	clients    *server // nil without a role that serves them
+	operator   *server
 
 	stops []stop // in the order of the starts
 	fatal chan error
@@ -71,7 +73,7 @@ func (a *App) Start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, errors.New("the start took too long"))
 	defer cancel()
 	for _, start := range []func(context.Context) error{
-		a.startLedger, a.startBuffer, a.startKeySync, a.startProcessor, a.startOperator, a.startClients,
+		a.startLedger, a.startBuffer, a.startKeySync, a.startProcessor, a.startReconciler, a.startOperator, a.startClients,
 	} {
 		if err := start(ctx); err != nil {
 			a.Stop(context.WithoutCancel(ctx))

@@ -8,6 +8,7 @@ import (
 	"github.com/paybuf/paybuf/processor"
 	"github.com/paybuf/paybuf/processor/payer/httppayer"
 	"github.com/paybuf/paybuf/processor/payer/simulator"
+	"github.com/paybuf/paybuf/processor/reconcile"
 	"github.com/paybuf/paybuf/status"
 )
 
@@ -23,6 +24,8 @@ var (
 	_ processor.Ledger     = (*postgres.DB)(nil)
 	_ processor.Payer      = (*httppayer.Payer)(nil)
 	_ processor.Payer      = (*simulator.Engine)(nil)
+	_ reconcile.Ledger     = (*postgres.DB)(nil)
+	_ reconcile.Fetcher    = (*httppayer.Statements)(nil)
 	_ status.Reader        = (*postgres.DB)(nil)
 	_ status.Backlog       = (*buffer.Buffer)(nil)
 	_ status.BatchReader   = (*postgres.DB)(nil)

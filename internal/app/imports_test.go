@@ -44,6 +44,8 @@ var table = []row{
 	{of: "processor/payer/httppayer", may: of("payment"), tests: of("processor/payer/payertest")},
 	{of: "processor/payer/simulator", may: of("payment"), tests: of("processor/payer/payertest")},
 	{of: "processor/payer/payertest", may: of("payment"), tests: of("processor/payer/simulator")},
+{of: "processor/reconcile", may: of("payment", "internal/table"), tests: of("postgres", "internal/local/localtest",
+		"processor/payer/httppayer", "processor/payer/simulator")},
 	{of: "postgres", may: of("payment", "migrations"),
 		tests: of("internal/local/localtest", "processor/processortest")},
 	{of: "status", may: of("payment", "internal/problem", "internal/object"), tests: nothing},
@@ -52,6 +54,7 @@ var table = []row{
 	{of: "internal/object", may: of("payment"), tests: nothing},
 	{of: "internal/access", may: of("payment"), tests: nothing},
 	{of: "internal/nearest", may: nothing, tests: nothing},
+	{of: "internal/table", may: of("payment", "internal/nearest"), tests: nothing},
 	{of: "internal/local", may: nothing, tests: of("internal/local/localtest")},
 	{of: "internal/local/localtest", may: of("internal/local"), tests: nothing},
 	{of: "internal/app", may: everything, tests: of("internal/local/localtest", "internal/trial/storm")},
@@ -60,7 +63,7 @@ var table = []row{
 	{of: "internal/trial/storm", may: of("payment", "processor/payer/simulator"), tests: nothing},
 
 	{of: "client", may: of("payment"), tests: nothing},
-	{of: "internal/submit", may: of("payment", "client", "internal/nearest"), tests: nothing},
+	{of: "internal/submit", may: of("payment", "client", "internal/table", "internal/nearest"), tests: nothing},
 	{of: "cmd/paybuf", may: of("internal/app", "internal/submit", "internal/nearest", "payment"),
 		tests: of("internal/local", "internal/local/localtest", "internal/trial/storm")},
 }

@@ -37,7 +37,7 @@ func newMetrics(a *App) *metrics {
 		keyCollector{a},
 	)
 	if a.processor != nil {
-		m.registry.MustRegister(processorCollector{a})
+		m.registry.MustRegister(processorCollector{a}, reconcileCollector{a})
 	}
 	if a.opts.has(RoleIngest) {
 		m.registry.MustRegister(auditCollector{a}, pressureCollector{a})

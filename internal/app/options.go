@@ -10,6 +10,7 @@ import (
 	"github.com/paybuf/paybuf/payment"
 	"github.com/paybuf/paybuf/processor"
 	"github.com/paybuf/paybuf/processor/payer/httppayer"
+	"github.com/paybuf/paybuf/processor/reconcile"
 )
 
 // Role is a part of the work that a process may take on.
@@ -56,6 +57,9 @@ type Options struct {
 	PayerURL    string
 	Payer       httppayer.Config
 	Processor   processor.Config
+
+	Reconcile    reconcile.JobConfig
+	StatementURL string // of the payer, or a path below PayerURL; "" if none is fetched
 
 	Secrets Secrets
 	// DevTenant is whose a request without a key is, from this machine only.

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/paybuf/paybuf/client"
+	"github.com/paybuf/paybuf/internal/table"
 )
 
 // mapped reads one record of a file with a mapping.
@@ -88,7 +89,7 @@ func TestColumns_aMissingOneNamesThoseThatExist(t *testing.T) {
 		{Columns{Order: "order_id", Amount: "value", FixedCurrency: "EUR", FixedPaymentMethod: "tok", Customer: "who"},
 			[]string{`customer: no column "who"`}},
 	} {
-		_, err := findColumns(strings.Split(header, ","), c.mapping)
+		_, err := findColumns(table.NewHeader(strings.Split(header, ",")), c.mapping)
 		for _, want := range c.want {
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%+v:\ngot  %v\nwant %s", c.mapping, err, want)
@@ -98,7 +99,7 @@ func TestColumns_aMissingOneNamesThoseThatExist(t *testing.T) {
 }
 
 func TestColumns_twoOfOneNameAreNotGuessed(t *testing.T) {
-	_, err := findColumns([]string{"order_number", "amount", "amount"}, Columns{})
+	_, err := findColumns(table.Header{"order_number", "amount", "amount"}, Columns{})
 	if err == nil || !strings.Contains(err.Error(), `two columns are named "amount"`) {
 		t.Errorf("got %v", err)
 	}

@@ -1,70 +1,48 @@
 package submit
 
 import (
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
 
 	"github.com/paybuf/paybuf/client"
+	"github.com/paybuf/paybuf/internal/table"
 	"github.com/paybuf/paybuf/payment"
 )
 
-// csvRequests reads a CSV file (RFC 4180) whose first row names the columns.
+// csvRequests reads a CSV file whose first row names the columns.
 type csvRequests struct {
-	reader  *csv.Reader
-	limiter *rowLimiter
+	rows    *table.Reader
 	columns columns
 	unit    AmountUnit
-	row     Row   // the last one
-	offset  int64 // of its end
+	row     Row // the last one
 }
 
 func newCSV(source io.Reader, mapping Columns, pass int) (*csvRequests, error) {
-	limiter := &rowLimiter{source: source, leftBytes: rowBytesMax}
-	reader := csv.NewReader(limiter)
-	reader.ReuseRecord = true
-	header, err := reader.Read()
-	if errors.Is(err, io.EOF) {
-		return nil, errors.New("the file is empty: a row that names the columns is needed")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("the row that names the columns: %w", err)
-	}
-	found, err := findColumns(header, mapping)
+	rows, err := table.NewReader(source)
 	if err != nil {
 		return nil, err
 	}
-	return &csvRequests{
-		reader:  reader,
-		limiter: limiter,
-		columns: found,
-		unit:    mapping.AmountUnit,
-		row:     Row{Pass: pass, Line: 1},
-		offset:  reader.InputOffset(),
-	}, nil
+	found, err := findColumns(rows.Header(), mapping)
+	if err != nil {
+		return nil, err
+	}
+	return &csvRequests{rows: rows, columns: found, unit: mapping.AmountUnit, row: Row{Pass: pass, Line: 1}}, nil
 }
 
 // next implements requests. A row that is no CSV is refused alone, since its
 // successor begins on the next line.
 func (c *csvRequests) next() (request, error) {
-	c.limiter.renew()
-	record, err := c.reader.Read()
+	record, err := c.rows.Next()
 	if errors.Is(err, io.EOF) {
 		return request{}, io.EOF
 	}
-	malformed, isMalformed := errors.AsType[*csv.ParseError](err)
+	malformed, isMalformed := errors.AsType[*table.RowError](err)
 	if err != nil && !isMalformed {
 		return request{}, fmt.Errorf("after line %d: %w", c.row.Line, err)
 	}
-	if isMalformed {
-		c.row.Line = int64(malformed.StartLine)
-	} else {
-		line, _ := c.reader.FieldPos(0)
-		c.row.Line = int64(line)
-	}
-	read := request{row: c.row, sizeBytes: c.reader.InputOffset() - c.offset}
-	c.offset = c.reader.InputOffset()
+	c.row.Line = c.rows.Line()
+	read := request{row: c.row, sizeBytes: c.rows.SizeBytes()}
 	if isMalformed {
 		read.refuse(payment.CodeMalformed, malformed.Err.Error())
 	} else {
@@ -76,36 +54,17 @@ func (c *csvRequests) next() (request, error) {
 // fill makes the order of a record.
 func (c *csvRequests) fill(read *request, record []string) {
 	read.order = client.Order{
-		OrderNumber:   c.columns.order.of(record),
-		Currency:      c.columns.currency.of(record),
-		PaymentMethod: c.columns.paymentMethod.of(record),
-		Customer:      c.columns.customer.of(record),
-		Description:   c.columns.description.of(record),
+		OrderNumber:   c.columns.order.Of(record),
+		Currency:      c.columns.currency.Of(record),
+		PaymentMethod: c.columns.paymentMethod.Of(record),
+		Customer:      c.columns.customer.Of(record),
+		Description:   c.columns.description.Of(record),
 	}
 	read.orderNumber = read.order.OrderNumber
-	minor, err := readAmount(c.columns.amount.of(record), read.order.Currency, c.unit)
+	minor, err := table.Amount(c.columns.amount.Of(record), read.order.Currency, c.unit)
 	if err != nil {
 		read.refuse(payment.CodeInvalid, err.Error())
 		return
 	}
 	read.order.AmountMinor = minor
-}
-
-// rowLimiter fails a read when more was asked for since renew than one row may
-// have. What is buffered above it is read ahead, so the limit is not exact.
-type rowLimiter struct {
-	source    io.Reader
-	leftBytes int
-}
-
-func (l *rowLimiter) renew() { l.leftBytes = rowBytesMax }
-
-// Read implements io.Reader.
-func (l *rowLimiter) Read(into []byte) (int, error) {
-	if l.leftBytes <= 0 {
-		return 0, errRowTooLong
-	}
-	n, err := l.source.Read(into[:min(len(into), l.leftBytes)])
-	l.leftBytes -= n
-	return n, err
 }

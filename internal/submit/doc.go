@@ -9,5 +9,6 @@
 // read as a stream: memory does not grow with them, but for the ids of payments
 // that are waited for.
 //
-// It is the only package that reads CSV and NDJSON and that draws on a terminal.
+// It is the only package that reads NDJSON and that draws on a terminal (Progress is
+// for other commands).
 package submit

@@ -2,22 +2,15 @@ package submit
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 
 	"github.com/paybuf/paybuf/client"
+	"github.com/paybuf/paybuf/internal/table"
 	"github.com/paybuf/paybuf/payment"
 )
-
-// rowBytesMax limits one row, so that a quote which is never closed does not draw
-// the whole file into memory. The API takes far less.
-const rowBytesMax = 1 << 20
-
-// errRowTooLong ends the reading of a file: where the next row begins is unknown.
-var errRowTooLong = fmt.Errorf("a row has more than %d bytes; a quote may not be closed", rowBytesMax)
 
 // request is one row of the input on its way to the API.
 type request struct {
@@ -85,28 +78,11 @@ func (in *input) open(pass int) (requests, io.Closer, error) {
 
 func (in *input) read(source io.Reader, pass int) (requests, error) {
 	buffered := bufio.NewReaderSize(source, 64<<10)
-	if err := skipBOM(buffered); err != nil {
+	if err := table.SkipBOM(buffered); err != nil {
 		return nil, err
 	}
 	if in.opts.Format == NDJSON {
 		return newNDJSON(buffered, pass), nil
 	}
 	return newCSV(buffered, in.opts.CSV, pass)
-}
-
-// skipBOM drops the mark with which Excel begins a UTF-8 file, and refuses the one
-// of UTF-16.
-func skipBOM(buffered *bufio.Reader) error {
-	start, err := buffered.Peek(3)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
-	switch {
-	case bytes.Equal(start, []byte("\xef\xbb\xbf")):
-		_, err := buffered.Discard(len(start))
-		return err
-	case bytes.HasPrefix(start, []byte("\xff\xfe")) || bytes.HasPrefix(start, []byte("\xfe\xff")):
-		return errors.New("the file is UTF-16: save it as UTF-8")
-	}
-	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/paybuf/paybuf/internal/table"
 	"github.com/paybuf/paybuf/payment"
 )
 
@@ -85,16 +86,16 @@ func TestCSV_aBrokenRowIsRefusedAloneWithItsLine(t *testing.T) {
 }
 
 func TestCSV_aQuoteThatIsNeverClosedDoesNotFillTheMemory(t *testing.T) {
-	rest := strings.Repeat("A-2,5,EUR,tok\n", 4*rowBytesMax/14)
+	rest := strings.Repeat("A-2,5,EUR,tok\n", 4*table.RowBytesMax/14)
 	read, err := readAll(t, CSV, csvOf("A-1,5,EUR,tok", `A-2,5,EUR,"tok`)+rest)
-	if !errors.Is(err, errRowTooLong) || !strings.Contains(err.Error(), "after line 2") || len(read) != 1 {
+	if !errors.Is(err, table.ErrRowTooLong) || !strings.Contains(err.Error(), "after line 2") || len(read) != 1 {
 		t.Errorf("got %d rows, %v", len(read), err)
 	}
 }
 
 func TestCSV_isNotLimitedAsAWhole(t *testing.T) {
-	read := mustReadAll(t, CSV, csvOf(strings.Repeat("A-2,5,EUR,tok\n", 3*rowBytesMax/14)))
-	if len(read) != 3*rowBytesMax/14 {
+	read := mustReadAll(t, CSV, csvOf(strings.Repeat("A-2,5,EUR,tok\n", 3*table.RowBytesMax/14)))
+	if len(read) != 3*table.RowBytesMax/14 {
 		t.Errorf("got %d rows", len(read))
 	}
 }
@@ -152,8 +153,8 @@ func TestNDJSON_refusesWhatIsNoObjectWithAnOrderNumber(t *testing.T) {
 }
 
 func TestNDJSON_aLineWithoutEndDoesNotFillTheMemory(t *testing.T) {
-	read, err := readAll(t, NDJSON, "{\"order_number\":\"A\"}\n"+strings.Repeat("x", 2*rowBytesMax))
-	if !errors.Is(err, errRowTooLong) || !strings.Contains(err.Error(), "after line 1") || len(read) != 1 {
+	read, err := readAll(t, NDJSON, "{\"order_number\":\"A\"}\n"+strings.Repeat("x", 2*table.RowBytesMax))
+	if !errors.Is(err, table.ErrRowTooLong) || !strings.Contains(err.Error(), "after line 1") || len(read) != 1 {
 		t.Errorf("got %d rows, %v", len(read), err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/paybuf/paybuf/internal/table"
 	"github.com/paybuf/paybuf/payment"
 )
 
@@ -22,7 +23,7 @@ type ndjsonRequests struct {
 
 func newNDJSON(source io.Reader, pass int) *ndjsonRequests {
 	lines := bufio.NewScanner(source)
-	lines.Buffer(nil, rowBytesMax)
+	lines.Buffer(nil, table.RowBytesMax)
 	return &ndjsonRequests{lines: lines, row: Row{Pass: pass}}
 }
 
@@ -39,7 +40,7 @@ func (n *ndjsonRequests) next() (request, error) {
 	case err == nil:
 		return request{}, io.EOF
 	case errors.Is(err, bufio.ErrTooLong):
-		err = errRowTooLong
+		err = table.ErrRowTooLong
 	}
 	return request{}, fmt.Errorf("after line %d: %w", n.row.Line, err)
 }

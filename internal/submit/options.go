@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/paybuf/paybuf/client"
+	"github.com/paybuf/paybuf/internal/table"
 	"github.com/paybuf/paybuf/payment"
 )
 
@@ -36,12 +37,12 @@ const (
 )
 
 // AmountUnit is what the amounts of a CSV file count.
-type AmountUnit string
+type AmountUnit = table.Unit
 
 // The units.
 const (
-	Minor AmountUnit = "minor" // cents, yen: whole numbers, as in the API
-	Major AmountUnit = "major" // euros: decimals such as 128.45, converted exactly
+	Minor = table.Minor
+	Major = table.Major
 )
 
 // Options are what the flags of `paybuf submit` set. The zero value of each but

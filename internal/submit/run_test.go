@@ -16,6 +16,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/paybuf/paybuf/internal/table"
 	"github.com/paybuf/paybuf/payment"
 )
 
@@ -308,9 +309,9 @@ func TestRun_writesJSONIfAskedAndNothingElse(t *testing.T) {
 }
 
 func TestRun_aFileThatBreaksOffIsAnErrorAfterWhatWasSent(t *testing.T) {
-	tr := newTrial(t, &fakeAPI{}, "orders.csv", csvOf("A-1,5,EUR,tok", `A-2,5,EUR,"`+strings.Repeat("x\n", rowBytesMax)))
+	tr := newTrial(t, &fakeAPI{}, "orders.csv", csvOf("A-1,5,EUR,tok", `A-2,5,EUR,"`+strings.Repeat("x\n", table.RowBytesMax)))
 	summary, err := Run(t.Context(), tr.opts)
-	if !errors.Is(err, errRowTooLong) || summary.Accepted != 1 || ExitCode(summary, err) != ExitUsage {
+	if !errors.Is(err, table.ErrRowTooLong) || summary.Accepted != 1 || ExitCode(summary, err) != ExitUsage {
 		t.Errorf("got %+v, %v", summary, err)
 	}
 	if !strings.Contains(tr.stdout.String(), "accepted") {

@@ -4,6 +4,7 @@
 //	POST {base}/charges     Idempotency-Key: <payment id>
 //	     {"reference","order_number","amount","currency","payment_method","customer","metadata"}
 //	GET  {base}/charges?reference=<payment id>
+//	GET  {statements}?from=<RFC 3339>&to=<RFC 3339>   (Statements; text/csv)
 //
 // A charge is answered 200 or 201 with {"id","reference","status","amount",
 // "currency","decline_code"}, where status is succeeded, declined or pending.

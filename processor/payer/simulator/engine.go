@@ -130,7 +130,22 @@ func (e *Engine) work(o order, p plan) reply {
 	if p.status == pending {
 		e.undecided.push(decision{op: op, at: op.at.Add(e.opts.PendingFor)})
 	}
+	if p.double && p.status == succeeded {
+		e.chargeAgain(o)
+	}
 	return reply{kind: replyCharge, op: seen, status: p.status, amount: seen.money.Minor()}
+}
+
+// chargeAgain is the payer's own mistake: a second charge that nobody asked for. If
+// it cannot be written it was not made.
+func (e *Engine) chargeAgain(o order) {
+	o.key = "" // it was not sent by anybody
+	op, _ := e.book.begin(o)
+	if e.write(op, succeeded, time.Time{}) != nil {
+		e.book.abandon(op)
+		return
+	}
+	e.book.finish(op, succeeded, time.Time{})
 }
 
 // spoil loses or falsifies the answer to what has been done.

@@ -28,13 +28,14 @@ type handler struct {
 }
 
 // Handler gives the payer's HTTP side: POST /charges, GET /charges?reference=,
-// GET /ledger (a Summary) and GET /healthz. Its server must speak HTTP/1.1:
+// GET /statement?from=&to=, GET /ledger (a Summary) and GET /healthz. Its server must speak HTTP/1.1:
 // a reset takes the connection away from it.
 func (e *Engine) Handler() http.Handler {
 	h := &handler{engine: e}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /charges", h.charge)
 	mux.HandleFunc("GET /charges", h.lookup)
+	mux.HandleFunc("GET /statement", h.statement)
 	mux.HandleFunc("GET /ledger", h.ledger)
 	mux.HandleFunc("GET /healthz", h.healthz)
 	return mux

@@ -42,6 +42,9 @@ type Options struct {
 	KeyWindow time.Duration
 	// NoLookup makes a payer that cannot be asked.
 	NoLookup bool
+	// Double is the rate of charges that the payer makes a second time by itself: its
+	// answers tell of the first, its statement of both.
+	Double float64
 
 	Faults  Faults
 	Lookups LookupFaults
@@ -116,6 +119,7 @@ func (o Options) checkRates() error {
 	groups := [][]rate{
 		{{name: "Decline", value: o.Decline}, {name: "Pending", value: o.Pending}},
 		{{name: "PendingDecline", value: o.PendingDecline}},
+		{{name: "Double", value: o.Double}},
 		{{name: "Late", value: o.Faults.Late}},
 		o.Faults.rates(),
 		o.Lookups.rates(),

@@ -32,6 +32,7 @@ const (
 	drawLate
 	drawJitter
 	drawLookup
+	drawDouble
 )
 
 type rate struct {
@@ -68,6 +69,7 @@ type plan struct {
 	wait   time.Duration // before anything else
 	status status        // what the payer says at once: succeeded, declined or pending
 	late   time.Duration // how long look-ups miss it
+	double bool          // it is charged twice, by the payer's own mistake
 }
 
 // planSend draws the fate of a reference's n-th send, n from 1.
@@ -89,6 +91,7 @@ func (o Options) planSend(reference string, n int64) plan {
 	if at(drawLate) < o.Faults.Late {
 		p.late = o.Faults.LateFor
 	}
+	p.double = at(drawDouble) < o.Double
 	return p
 }
 

@@ -1,4 +1,4 @@
-package submit
+package table
 
 import (
 	"errors"
@@ -10,10 +10,19 @@ import (
 
 var errNotMinor = errors.New("/amount must be a whole number of minor units, such as 1999")
 
-// readAmount gives minor units. Whatever the API's request can express is left to
-// the API to judge, zero included. The texts of the errors do not repeat the
-// amount: a wrongly mapped column may hold anything.
-func readAmount(text, currency string, unit AmountUnit) (int64, error) {
+// Unit is what the amounts of a file count.
+type Unit string
+
+// The units.
+const (
+	Minor Unit = "minor" // cents, yen: whole numbers, as in the API
+	Major Unit = "major" // euros: decimals such as 128.45, converted exactly
+)
+
+// Amount gives minor units. Zero is an amount, and so is a negative number of
+// minor units: what may be is for the reader of the file to say. The texts of the
+// errors do not repeat the amount: a wrongly mapped column may hold anything.
+func Amount(text, currency string, unit Unit) (int64, error) {
 	text = strings.TrimSpace(text)
 	if unit == Minor {
 		minor, err := strconv.ParseInt(text, 10, 64)

@@ -1,14 +1,14 @@
-package submit
+package table
 
 import (
 	"strings"
 	"testing"
 )
 
-func TestReadAmount_isExact(t *testing.T) {
+func TestAmount_isExact(t *testing.T) {
 	for _, c := range []struct {
 		text, currency string
-		unit           AmountUnit
+		unit           Unit
 		want           int64
 	}{
 		{"1999", "EUR", Minor, 1999},
@@ -20,17 +20,17 @@ func TestReadAmount_isExact(t *testing.T) {
 		{"0.29", "EUR", Major, 29},                    // 28.999999999999996 as a float
 		{"9007199254.93", "EUR", Major, 900719925493}, // beyond a float32
 	} {
-		got, err := readAmount(c.text, c.currency, c.unit)
+		got, err := Amount(c.text, c.currency, c.unit)
 		if err != nil || got != c.want {
 			t.Errorf("%q %s %s: got %d, %v, want %d", c.text, c.unit, c.currency, got, err, c.want)
 		}
 	}
 }
 
-func TestReadAmount_leavesToTheAPIWhatItCanJudge(t *testing.T) {
+func TestAmount_leavesToOthersWhatMayBe(t *testing.T) {
 	for _, c := range []struct {
 		text string
-		unit AmountUnit
+		unit Unit
 		want int64
 	}{
 		{"0", Minor, 0},
@@ -40,17 +40,17 @@ func TestReadAmount_leavesToTheAPIWhatItCanJudge(t *testing.T) {
 		{"0.00", Major, 0},
 		{"000.", Major, 0},
 	} {
-		got, err := readAmount(c.text, "no currency", c.unit)
+		got, err := Amount(c.text, "no currency", c.unit)
 		if err != nil || got != c.want {
 			t.Errorf("%q %s: got %d, %v, want %d", c.text, c.unit, got, err, c.want)
 		}
 	}
 }
 
-func TestReadAmount_refusesWhatIsNoAmountWithoutRepeatingIt(t *testing.T) {
+func TestAmount_refusesWhatIsNoAmountWithoutRepeatingIt(t *testing.T) {
 	for _, c := range []struct {
 		text, currency string
-		unit           AmountUnit
+		unit           Unit
 		want           string
 	}{
 		{"", "EUR", Minor, "whole number"},
@@ -68,7 +68,7 @@ func TestReadAmount_refusesWhatIsNoAmountWithoutRepeatingIt(t *testing.T) {
 		{"1.00", "eur", Major, "/currency must be in upper case: EUR"},
 		{"1.00", "", Major, "/currency must be"},
 	} {
-		_, err := readAmount(c.text, c.currency, c.unit)
+		_, err := Amount(c.text, c.currency, c.unit)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q %s %s: got %v, want %q", c.text, c.unit, c.currency, err, c.want)
 		}

@@ -1,0 +1,66 @@
+package simulator
+
+import (
+	"encoding/csv"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// statementColumns are those that `paybuf reconcile` reads by default.
+var statementColumns = []string{"reference", "charge_id", "status", "amount", "currency", "charged_at"}
+
+// WriteStatement writes the charges of a ledger file that were made in [from, to)
+// as a CSV file, oldest first, amounts in minor units. A zero time is no bound. The
+// file may be in use, and of any size.
+func WriteStatement(to io.Writer, ledger string, from, until time.Time) error {
+	rows := csv.NewWriter(to)
+	if err := rows.Write(statementColumns); err != nil {
+		return fmt.Errorf("write the statement: %w", err)
+	}
+	for charge, err := range Charges(ledger) {
+		if err != nil {
+			return err
+		}
+		if charge.At.Before(from) || (!until.IsZero() && !charge.At.Before(until)) {
+			continue
+		}
+		err := rows.Write([]string{
+			charge.Reference, charge.ID, string(succeeded), strconv.FormatInt(charge.Money.Minor(), 10),
+			charge.Money.Currency(), charge.At.UTC().Format(time.RFC3339Nano),
+		})
+		if err != nil {
+			return fmt.Errorf("write the statement: %w", err)
+		}
+	}
+	rows.Flush()
+	if err := rows.Error(); err != nil {
+		return fmt.Errorf("write the statement: %w", err)
+	}
+	return nil
+}
+
+// statement streams, so that it has no length: what breaks off is cut off, and its
+// reader sees that.
+func (h *handler) statement(w http.ResponseWriter, r *http.Request) {
+	from, errFrom := bound(r.URL.Query().Get("from"))
+	until, errUntil := bound(r.URL.Query().Get("to"))
+	if errFrom != nil || errUntil != nil {
+		h.refuse(w, http.StatusBadRequest, "invalid_request", "from and to must be times such as 2026-11-21T09:00:00Z")
+		return
+	}
+	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
+	h.start(w, http.StatusOK)
+	if err := WriteStatement(w, h.engine.opts.Ledger, from, until); err != nil {
+		panic(http.ErrAbortHandler) // so that half a statement does not look like a whole one
+	}
+}
+
+func bound(text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	return time.Parse(time.RFC3339, text)
+}
