@@ -44,7 +44,7 @@ var table = []row{
 	{of: "processor/payer/httppayer", may: of("payment"), tests: of("processor/payer/payertest")},
 	{of: "processor/payer/simulator", may: of("payment"), tests: of("processor/payer/payertest")},
 	{of: "processor/payer/payertest", may: of("payment"), tests: of("processor/payer/simulator")},
-{of: "processor/reconcile", may: of("payment", "internal/table"), tests: of("postgres", "internal/local/localtest",
+	{of: "processor/reconcile", may: of("payment", "internal/table"), tests: of("postgres", "internal/local/localtest",
 		"processor/payer/httppayer", "processor/payer/simulator")},
 	{of: "postgres", may: of("payment", "migrations"),
 		tests: of("internal/local/localtest", "processor/processortest")},
