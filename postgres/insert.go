@@ -37,7 +37,7 @@ const insertPaymentsSQL = `
 		  FROM chain c
 		  JOIN payments p ON p.id = c.before AND p.tenant_id = c.tenant_id AND p.order_number = c.order_number
 		 WHERE p.state IN ('failed', 'canceled') AND c.links < $15::integer
-	), judged AS (
+	), judged AS MATERIALIZED (
 		SELECT *, CASE WHEN retry_of <> '' AND id NOT IN (SELECT id FROM chain WHERE before IS NULL) THEN 'failed'
 		               WHEN not_before > now() THEN 'scheduled'
 		               ELSE 'paying' END AS state

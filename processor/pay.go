@@ -55,10 +55,12 @@ func (p *Processor) step(ctx context.Context, work payment.Work, leaseEnds time.
 }
 
 // repeats tells that the step would send what may have been sent before: a
-// retry, or a question to a payer that cannot be asked in any other way.
+// retry, or a question to a payer that cannot be asked in any other way. A payment
+// that a person has released to be sent again begins anew: its first attempt is
+// this one.
 func (p *Processor) repeats(work payment.Work) bool {
 	if work.State == payment.Paying {
-		return work.Attempt > 1
+		return work.Attempt > 1 && work.FirstAttemptAt.Before(work.LeasedAt)
 	}
 	return !p.policy.traits.CanLookup
 }
