@@ -108,3 +108,28 @@ func TestClaim_scheduledRetryIsJudgedAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// What docs/operating.md has an operator do after a restore to an earlier moment:
+// what may have been sent since then is asked about first.
+func TestLease_afterARestoreScheduledPaymentsCanBeAskedAboutFirst(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	request := later(t, "A-1", time.Now().Add(time.Hour))
+	if _, err := l.Claim(t.Context(), []payment.Request{request}, nil, lease); err != nil {
+		t.Fatal(err)
+	}
+	l.exec(`UPDATE payments
+		SET state = 'unknown', version = version + 1, next_at = now(), updated_at = now(),
+		    first_attempt_at = coalesce(first_attempt_at, now())
+		WHERE state = 'retrying' OR (state = 'scheduled' AND not_before <= now() + interval '1 day')`)
+	work := l.take()[0]
+	if work.State != payment.Unknown || work.Attempt != 0 || work.FirstAttemptAt.IsZero() {
+		t.Errorf("unexpected work: %+v", work)
+	}
+	notFound := outcome(work, payment.Retrying, payment.VerdictNotFound)
+	notFound.NextIn = 0
+	l.settle(notFound)
+	if work = l.take()[0]; work.State != payment.Paying || work.Attempt != 1 {
+		t.Errorf("unexpected work: %+v", work)
+	}
+}
