@@ -3,9 +3,7 @@ package postgres_test
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/paybuf/paybuf/payment"
 )
@@ -83,67 +81,5 @@ func TestAttempts_areReadWithWhatThePayerSaid(t *testing.T) {
 	}
 	if last, err := l.Attempts(t.Context(), work.ID, 1); err != nil || len(last) != 1 || last[0] != third {
 		t.Errorf("the last is %+v, %v", last, err)
-	}
-}
-
-// plan gives how the server goes about a statement of the ledger's kind.
-func (l *ledger) plan(sql string, args ...any) string {
-	l.t.Helper()
-	tx, err := l.raw.Begin(l.t.Context())
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	defer func() { _ = tx.Rollback(l.t.Context()) }()
-	if _, err := tx.Exec(l.t.Context(), "SET LOCAL enable_seqscan = off"); err != nil {
-		l.t.Fatal(err)
-	}
-	rows, err := tx.Query(l.t.Context(), "EXPLAIN "+sql, args...)
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	defer rows.Close()
-	var lines []string
-	for rows.Next() {
-		var line string
-		if err := rows.Scan(&line); err != nil {
-			l.t.Fatal(err)
-		}
-		lines = append(lines, line)
-	}
-	if err := rows.Err(); err != nil {
-		l.t.Fatal(err)
-	}
-	return strings.Join(lines, "\n")
-}
-
-func TestReads_ofTheNewKindGoByAnIndex(t *testing.T) {
-	t.Parallel()
-	l := newLedger(t)
-	for _, request := range orders(t, 300) {
-		l.put(request.OrderNumber, payment.Succeeded)
-	}
-	l.put("parked", payment.Parked)
-	l.exec("ANALYZE payments")
-	for sql, index := range map[string]string{
-		`SELECT s.id FROM payments p, payments s WHERE p.id = 'x' AND s.tenant_id = p.tenant_id
-			AND s.order_number = p.order_number AND s.retry_of = p.id`: "payments_order_key",
-		"SELECT * FROM payments WHERE state = 'parked' ORDER BY updated_at, id LIMIT 5": "payments_parked",
-		"SELECT * FROM payments WHERE state = 'unknown' AND next_at IS NOT NULL":        "payments_due",
-	} {
-		if plan := l.plan(sql); !strings.Contains(plan, index) || strings.Contains(plan, "Seq Scan") {
-			t.Errorf("%s goes by\n%s", sql, plan)
-		}
-	}
-}
-
-// A release is about the moment at which it is made, so it is not due earlier.
-func TestRelease_isDueAtOnceByTheDatabasesClock(t *testing.T) {
-	t.Parallel()
-	l := newLedger(t)
-	for _, to := range []payment.State{payment.Retrying, payment.Unknown} {
-		p, err := l.Release(t.Context(), decision(l.put(string(to), payment.Parked), to))
-		if err != nil || !p.NextAt.Equal(p.UpdatedAt) || query[time.Time](l, "SELECT now()").Before(p.NextAt) {
-			t.Errorf("to %s: due at %v, released at %v, %v", to, p.NextAt, p.UpdatedAt, err)
-		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/paybuf/paybuf/payment"
 )
@@ -170,5 +171,17 @@ func TestReleases_areReadLatestFirst(t *testing.T) {
 	}
 	if none, err := l.Releases(t.Context(), order(t, "B").ID); err != nil || len(none) != 0 {
 		t.Errorf("got %+v, %v", none, err)
+	}
+}
+
+// A release is about the moment at which it is made, so it is not due earlier.
+func TestRelease_isDueAtOnceByTheDatabasesClock(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	for _, to := range []payment.State{payment.Retrying, payment.Unknown} {
+		p, err := l.Release(t.Context(), decision(l.put(string(to), payment.Parked), to))
+		if err != nil || !p.NextAt.Equal(p.UpdatedAt) || query[time.Time](l, "SELECT now()").Before(p.NextAt) {
+			t.Errorf("to %s: due at %v, released at %v, %v", to, p.NextAt, p.UpdatedAt, err)
+		}
 	}
 }
