@@ -20,28 +20,18 @@ const refusedMessage = "never sent to the payer: an earlier payment of this orde
 // payment again through what came before them, as long as that is of the same order
 // and can never be charged; who comes to the order's first payment may be paid. A
 // link that was itself refused proves nothing about those before it, hence all of
-// the way.
+// the way. Without such requests chain is never looked at. OFFSET 0 keeps the planner
+// from judging once for each column that depends on it.
 const insertPaymentsSQL = `
-	WITH RECURSIVE asked AS MATERIALIZED (
-		SELECT r.*
-		  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[],
-		              $8::text[], $9::text[], $10::text[], $11::bytea[], $12::timestamptz[], $13::timestamptz[])
-		       AS r (id, tenant_id, order_number, retry_of, amount_minor, currency, payment_method,
-		             customer, description, metadata, fingerprint, accepted_at, not_before)
-	), chain AS (
-		SELECT id, tenant_id, order_number, retry_of COLLATE "C" AS before, 0 AS links
-		  FROM asked
-		 WHERE retry_of <> ''
+	WITH RECURSIVE chain AS (
+		SELECT r.id, r.tenant_id, r.order_number, r.retry_of COLLATE "C" AS before, 0 AS links
+		  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS r (id, tenant_id, order_number, retry_of)
+		 WHERE r.retry_of <> ''
 		 UNION ALL
 		SELECT c.id, c.tenant_id, c.order_number, p.retry_of, c.links + 1
 		  FROM chain c
 		  JOIN payments p ON p.id = c.before AND p.tenant_id = c.tenant_id AND p.order_number = c.order_number
 		 WHERE p.state IN ('failed', 'canceled') AND c.links < $15::integer
-	), judged AS MATERIALIZED (
-		SELECT *, CASE WHEN retry_of <> '' AND id NOT IN (SELECT id FROM chain WHERE before IS NULL) THEN 'failed'
-		               WHEN not_before > now() THEN 'scheduled'
-		               ELSE 'paying' END AS state
-		  FROM asked
 	), claimed AS (
 		INSERT INTO payments (id, tenant_id, order_number, retry_of, amount_minor, currency, payment_method,
 		                      customer, description, metadata, fingerprint, accepted_at, not_before,
@@ -56,7 +46,14 @@ const insertPaymentsSQL = `
 		       CASE state WHEN 'paying' THEN now() + $14::bigint * interval '1 microsecond'
 		                  WHEN 'scheduled' THEN not_before END,
 		       now(), now()
-		  FROM judged
+		  FROM (SELECT r.*, CASE WHEN retry_of <> '' AND id NOT IN (SELECT id FROM chain WHERE before IS NULL) THEN 'failed'
+		                         WHEN not_before > now() THEN 'scheduled'
+		                         ELSE 'paying' END AS state
+		          FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[],
+		                      $8::text[], $9::text[], $10::text[], $11::bytea[], $12::timestamptz[], $13::timestamptz[])
+		               AS r (id, tenant_id, order_number, retry_of, amount_minor, currency, payment_method,
+		                     customer, description, metadata, fingerprint, accepted_at, not_before)
+		        OFFSET 0) judged
 		 ORDER BY id COLLATE "C"
 		    ON CONFLICT DO NOTHING
 		RETURNING id, tenant_id, state, created_at, next_at
