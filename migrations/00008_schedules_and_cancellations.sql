@@ -3,10 +3,17 @@
 
 -- +goose Up
 
+-- What an operator has to look at. Others are found by their due time, or asked for
+-- by name. It comes first because it reads the table: until the locks below are
+-- taken, nobody who reads has to wait.
+CREATE INDEX payments_parked ON payments (updated_at, id) WHERE state = 'parked';
+
+-- The constraints are NOT VALID so that the table is not read once more under a lock:
+-- what is there kept stricter ones.
 ALTER TABLE payments
     DROP CONSTRAINT payments_state_check,
     ADD CONSTRAINT payments_state_check CHECK (state IN ('scheduled', 'paying', 'retrying', 'unknown', 'pending',
-                                                         'parked', 'succeeded', 'failed', 'canceled')),
+                                                         'parked', 'succeeded', 'failed', 'canceled')) NOT VALID,
     ADD COLUMN not_before timestamptz,
     -- Of an order that was canceled before its request came, only the order number is
     -- known. The request fills in the rest if it comes; the state stays.
@@ -15,12 +22,16 @@ ALTER TABLE payments
     ALTER COLUMN payment_method DROP NOT NULL,
     ALTER COLUMN fingerprint DROP NOT NULL,
     ADD CONSTRAINT payments_bare_is_canceled CHECK
-        (state = 'canceled' OR num_nulls(amount_minor, currency, payment_method, fingerprint) = 0);
+        (num_nulls(amount_minor, currency, payment_method, fingerprint) = 0
+         OR (num_nulls(amount_minor, currency, payment_method, fingerprint) = 4
+             AND state = 'canceled' AND retry_of IS NULL)) NOT VALID;
 
 DROP TRIGGER payments_final ON payments;
 CREATE TRIGGER payments_final BEFORE UPDATE ON payments FOR EACH ROW
     WHEN (OLD.state IN ('succeeded', 'failed', 'canceled')
-          AND NOT (OLD.fingerprint IS NULL AND NEW.state = OLD.state))
+          AND NOT (OLD.fingerprint IS NULL AND NEW.fingerprint IS NOT NULL
+                   AND (NEW.state, NEW.attempts, NEW.payer_reference, NEW.failure_code)
+                     = (OLD.state, OLD.attempts, OLD.payer_reference, OLD.failure_code)))
     EXECUTE FUNCTION refuse('a final state never changes');
 
 DROP TRIGGER payments_request ON payments;
@@ -48,6 +59,14 @@ CREATE TRIGGER releases_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON relea
 
 -- +goose Down
 DROP TABLE releases;
+-- An order that is canceled must stay so for programs that know no bare rows: with a
+-- body that nobody can have sent, whatever comes is a conflict.
+UPDATE payments
+   SET version = version + 1, amount_minor = 1, currency = 'XXX', payment_method = '', fingerprint = sha256('bare')
+ WHERE fingerprint IS NULL;
+-- They know no schedules either, but payments that are certainly not charged and due
+-- later.
+UPDATE payments SET version = version + 1, state = 'retrying' WHERE state = 'scheduled';
 DROP TRIGGER payments_request ON payments;
 CREATE TRIGGER payments_request
     BEFORE UPDATE OF id, tenant_id, order_number, retry_of, amount_minor, currency,
@@ -68,3 +87,4 @@ ALTER TABLE payments
     DROP CONSTRAINT payments_state_check,
     ADD CONSTRAINT payments_state_check CHECK (state IN ('paying', 'retrying', 'unknown', 'pending',
                                                          'parked', 'succeeded', 'failed', 'canceled'));
+DROP INDEX payments_parked;

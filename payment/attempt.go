@@ -28,4 +28,6 @@ type Release struct {
 	PayerReference string // of the charge, if To is Succeeded
 	Operator       string // who decided
 	Reason         string // why, for whoever looks later
+
+	At time.Time // when it was decided; set by the ledger
 }

@@ -118,8 +118,9 @@ func (r Request) Fingerprint() Fingerprint {
 		canonical = append(canonical, text...)
 	}
 	canonical = binary.BigEndian.AppendUint64(canonical, uint64(r.Money.Minor())) //nolint:gosec // always positive
-	if !r.NotBefore.IsZero() {                                                    // else as it was before there were schedules
-		canonical = binary.BigEndian.AppendUint64(canonical, uint64(r.NotBefore.UnixMilli())) //nolint:gosec // after 1970
+	// Without a time, as it was before there were any.
+	if !r.NotBefore.IsZero() {
+		canonical = binary.BigEndian.AppendUint64(canonical, uint64(r.NotBefore.UnixMilli()))
 	}
 	return sha256.Sum256(canonical)
 }

@@ -103,7 +103,7 @@ func (db *DB) CountStates(ctx context.Context, batch payment.Batch) (map[payment
 }
 
 const batchPaymentsSQL = `
-	SELECT asked.position, asked.id, p.id IS NOT NULL, ` + workColumns + `
+	SELECT asked.position, asked.id, p.id IS NOT NULL, ` + paymentColumns + `
 	  FROM unnest($1::text[]) WITH ORDINALITY AS asked (id, position)
 	  LEFT JOIN LATERAL (SELECT * FROM payments WHERE id = asked.id OFFSET 0) p ON p.tenant_id = $2
 	 WHERE $3 = '' OR coalesce(p.state, 'queued') = $3
@@ -135,7 +135,7 @@ func (db *DB) BatchPayments(
 	return items, err
 }
 
-// batchItemColumns is how many columns batchPaymentsSQL has before workColumns.
+// batchItemColumns is how many columns batchPaymentsSQL has before paymentColumns.
 const batchItemColumns = 3
 
 func scanBatchItem(row pgx.CollectableRow) (payment.BatchItem, error) {
@@ -152,8 +152,8 @@ func scanBatchItem(row pgx.CollectableRow) (payment.BatchItem, error) {
 		item.Payment.ID, item.Payment.State = id, payment.Queued
 		return item, nil
 	}
-	work, err := scanWork(rowRest{row})
-	item.Payment = work.Payment
+	var err error
+	item.Payment, err = scanPayment(rowRest{row})
 	return item, err
 }
 

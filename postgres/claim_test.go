@@ -167,10 +167,8 @@ func TestClaim_conflictThatCannotBeStoredLeavesNoClaims(t *testing.T) {
 func TestClaim_retryIsAPaymentOfItsOwn(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)
-	first := order(t, "A-1")
-	retry := order(t, "A-1", func(d *payment.Draft) { d.PaymentMethod = "tok_other" })
-	retry.RetryOf, retry.ID = first.ID, idKey(t, 0).Derive(tenant, "A-1", first.ID)
-	l.claim(first)
+	first := l.put("A-1", payment.Failed).Request
+	retry := order(t, "A-1", retrying(first.ID), func(d *payment.Draft) { d.PaymentMethod = "tok_other" })
 	l.claim(retry)
 	claimed, err := l.Claim(t.Context(), []payment.Request{first, retry}, nil, lease)
 	if err != nil {

@@ -17,6 +17,7 @@ type requestColumns struct {
 	descriptions, metadata               []string
 	fingerprints                         [][]byte
 	acceptedAts                          []time.Time
+	notBefores                           []*time.Time // nil for at once
 }
 
 func columnsOf(requests []payment.Request) (requestColumns, error) {
@@ -39,6 +40,15 @@ func columnsOf(requests []payment.Request) (requestColumns, error) {
 		c.metadata = append(c.metadata, string(metadata))
 		c.fingerprints = append(c.fingerprints, fingerprint[:])
 		c.acceptedAts = append(c.acceptedAts, r.AcceptedAt)
+		c.notBefores = append(c.notBefores, moment(r.NotBefore))
 	}
 	return c, nil
+}
+
+// moment gives a time as a parameter that may be NULL.
+func moment(at time.Time) *time.Time {
+	if at.IsZero() {
+		return nil
+	}
+	return &at
 }

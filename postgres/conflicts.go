@@ -3,6 +3,7 @@ package postgres
 import (
 	"bytes"
 	"context"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -18,44 +19,69 @@ const existingSQL = `
 	  JOIN payments p ON p.tenant_id = r.tenant_id AND p.order_number = r.order_number
 	                 AND p.retry_of IS NOT DISTINCT FROM nullif(r.retry_of, '')`
 
+// existing is the row that a request's order number has.
+type existing struct {
+	id          payment.ID
+	fingerprint []byte // NULL of a bare row
+}
+
 // classExisting tells for requests whose order number has a row whether they
-// repeat it or differ from it, and records those that differ.
+// repeat it or differ from it, and records those that differ. Of an order that was
+// canceled before it came, the first request is what the row was waiting for.
 func classExisting(ctx context.Context, q querier, requests []payment.Request) (duplicates, conflicts int, err error) {
 	if len(requests) == 0 {
 		return 0, 0, nil
 	}
-	columns, err := columnsOf(requests)
+	rows, err := readExisting(ctx, q, requests)
 	if err != nil {
 		return 0, 0, err
+	}
+	if slices.ContainsFunc(rows, existing.bare) {
+		if err := fillBare(ctx, q, requests, rows); err != nil {
+			return 0, 0, err
+		}
+		if rows, err = readExisting(ctx, q, requests); err != nil { // whose body won
+			return 0, 0, err
+		}
+	}
+	var differing []payment.Request
+	for i, request := range requests {
+		fingerprint := request.Fingerprint()
+		if bytes.Equal(rows[i].fingerprint, fingerprint[:]) {
+			duplicates++
+			continue
+		}
+		request.ID = rows[i].id // the payment that the order number has
+		differing = append(differing, request)
+	}
+	return duplicates, len(differing), recordConflicts(ctx, q, differing)
+}
+
+// readExisting gives the row of each request.
+func readExisting(ctx context.Context, q querier, requests []payment.Request) ([]existing, error) {
+	columns, err := columnsOf(requests)
+	if err != nil {
+		return nil, err
 	}
 	rows, err := q.Query(ctx, existingSQL, columns.tenants, columns.orderNumbers, columns.retryOfs)
 	if err != nil {
-		return 0, 0, err
+		return nil, err
 	}
-	var differing []payment.Request
-	seen := make([]bool, len(requests))
+	all := make([]existing, len(requests))
 	var position int
-	var id payment.ID
-	var fingerprint []byte
-	if _, err := pgx.ForEachRow(rows, []any{&position, &id, &fingerprint}, func() error {
-		seen[position] = true
-		if bytes.Equal(fingerprint, columns.fingerprints[position]) {
-			duplicates++
-			return nil
-		}
-		request := requests[position]
-		request.ID = id // the payment that the order number has
-		differing = append(differing, request)
+	var row existing
+	if _, err := pgx.ForEachRow(rows, []any{&position, &row.id, &row.fingerprint}, func() error {
+		all[position] = existing{id: row.id, fingerprint: bytes.Clone(row.fingerprint)}
 		return nil
 	}); err != nil {
-		return 0, 0, err
+		return nil, err
 	}
-	for i, found := range seen {
-		if !found {
-			return 0, 0, refused("claim: the id %s is taken by another order", requests[i].ID)
+	for i, row := range all {
+		if row.id == "" {
+			return nil, refused("claim: the id %s is taken by another order", requests[i].ID)
 		}
 	}
-	return duplicates, len(differing), recordConflicts(ctx, q, differing)
+	return all, nil
 }
 
 // A conflict may come before its order's own row: then the event has version 0

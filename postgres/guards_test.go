@@ -52,10 +52,29 @@ func TestTables_acceptedRequestNeverChanges(t *testing.T) {
 	for column, value := range map[string]string{
 		"id": "'x'", "tenant_id": "'x'", "order_number": "'x'", "retry_of": "'x'", "amount_minor": "1",
 		"currency": "'USD'", "payment_method": "'x'", "customer": "'x'", "fingerprint": "sha256('x')",
-		"accepted_at": "now()",
+		"accepted_at": "now()", "not_before": "now()",
 	} {
 		l.refuses("23", fmt.Sprintf("UPDATE payments SET version = version + 1, %s = %s", column, value))
 	}
+}
+
+func TestTables_bareRowIsFilledInOnceAndWhole(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	l.cancel(byOrder(order(t, "A-1")))
+	const fillSQL = `UPDATE payments SET version = version + 1, amount_minor = 5, currency = 'EUR',
+		payment_method = 'tok', fingerprint = sha256('x')`
+	for _, more := range []string{
+		"state = 'paying', next_at = now()", "state = 'failed'", "attempts = 1", "payer_reference = 'x'",
+		"failure_code = 'x'", "id = 'x'", "tenant_id = 'x'", "order_number = 'x'", "retry_of = 'x'",
+	} {
+		l.refuses("23", fillSQL+", "+more)
+	}
+	l.refuses("23", "UPDATE payments SET version = version + 1, fingerprint = sha256('x')") // half of it
+	l.refuses("23", "UPDATE payments SET version = version + 1, customer = 'x'")
+	l.refuses("23", "UPDATE payments SET version = version + 1, state = 'failed'")
+	l.exec(fillSQL)
+	l.refuses("23", fillSQL)
 }
 
 func TestTables_historyStays(t *testing.T) {
@@ -65,6 +84,7 @@ func TestTables_historyStays(t *testing.T) {
 	for _, sql := range []string{
 		"DELETE FROM payments", "TRUNCATE payments", "DELETE FROM events", "TRUNCATE events",
 		"UPDATE events SET state = 'succeeded'", "UPDATE events SET at = now() WHERE false",
+		"DELETE FROM releases", "TRUNCATE releases", "UPDATE releases SET reason = ''",
 	} {
 		l.refuses("23", sql)
 	}
@@ -94,6 +114,9 @@ func TestTables_refuseRowsThatCannotBe(t *testing.T) {
 		fmt.Sprintf(copySQL, "1", "fingerprint", "state", "1", "NULL"),                // nobody ever looks
 		fmt.Sprintf(copySQL, "1", "fingerprint", "'failed'", "1", "next_at"),          // final and due
 		fmt.Sprintf(copySQL, "1", "fingerprint", "'parked'", "1", "next_at"),          // parked and due
+		fmt.Sprintf(copySQL, "NULL", "fingerprint", "state", "1", "next_at"),          // paid, and no amount
+		fmt.Sprintf(copySQL, "NULL", "fingerprint", "'canceled'", "1", "NULL"),        // half a tombstone
+		fmt.Sprintf(copySQL, "1", "NULL", "'canceled'", "1", "NULL"),                  // the other half
 		"UPDATE attempts SET verdict = 'charged'",                                     // a verdict without end
 	} {
 		l.refuses("23", sql)

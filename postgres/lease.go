@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/paybuf/paybuf/payment"
 )
 
@@ -13,7 +11,7 @@ import (
 // been heard, but no later than now. CASEs see the row as it was.
 const leaseSQL = `
 	WITH due AS (
-		SELECT id, state AS was
+		SELECT id, state AS was, state IN ('retrying', 'scheduled') AS sends
 		  FROM payments
 		 WHERE next_at <= now()
 		 ORDER BY next_at
@@ -21,21 +19,20 @@ const leaseSQL = `
 		   FOR UPDATE SKIP LOCKED
 	), leased AS (
 		UPDATE payments p
-		   SET state = CASE due.was WHEN 'retrying' THEN 'paying' WHEN 'paying' THEN 'unknown' ELSE p.state END,
+		   SET state = CASE WHEN due.sends THEN 'paying' WHEN due.was = 'paying' THEN 'unknown' ELSE p.state END,
 		       version = p.version + 1,
-		       attempts = p.attempts + (due.was = 'retrying')::integer,
-		       lookups = CASE due.was WHEN 'retrying' THEN 0 ELSE p.lookups END,
-		       first_attempt_at = CASE due.was WHEN 'retrying' THEN coalesce(p.first_attempt_at, now())
-		                                       ELSE p.first_attempt_at END,
-		       last_attempt_at = CASE WHEN due.was IN ('retrying', 'paying') THEN now() ELSE p.last_attempt_at END,
+		       attempts = p.attempts + due.sends::integer,
+		       lookups = CASE WHEN due.sends THEN 0 ELSE p.lookups END,
+		       first_attempt_at = CASE WHEN due.sends THEN coalesce(p.first_attempt_at, now()) ELSE p.first_attempt_at END,
+		       last_attempt_at = CASE WHEN due.sends OR due.was = 'paying' THEN now() ELSE p.last_attempt_at END,
 		       next_at = now() + $2::bigint * interval '1 microsecond',
 		       updated_at = now()
 		  FROM due
 		 WHERE p.id = due.id
-		RETURNING ` + workColumns + `, due.was
+		RETURNING ` + workColumns + `, due.was, due.sends
 	), begun AS (
 		INSERT INTO attempts (payment_id, version, kind, number, started_at)
-		SELECT id, version, 'charge', attempts, updated_at FROM leased WHERE was = 'retrying'
+		SELECT id, version, 'charge', attempts, updated_at FROM leased WHERE sends
 	), lost AS (
 		UPDATE attempts a
 		   SET ended_at = leased.updated_at, verdict = 'unknown', excerpt = 'lease ran out'
@@ -49,8 +46,8 @@ const leaseSQL = `
 	SELECT ` + workColumns + ` FROM leased p`
 
 // Lease takes over up to limit payments that are due, the longest due first, and
-// gives them to the caller until the lease ends. What was retrying comes back as
-// Paying with a new attempt on record; what was paying when its lease ran out
+// gives them to the caller until the lease ends. What was retrying or scheduled comes
+// back as Paying with a new attempt on record; what was paying when its lease ran out
 // comes back as Unknown; what is unknown or pending stays so. No payment is given
 // to two callers: its former holder's version is out of date.
 func (db *DB) Lease(ctx context.Context, limit int, lease time.Duration) ([]payment.Work, error) {
@@ -61,12 +58,8 @@ func (db *DB) Lease(ctx context.Context, limit int, lease time.Duration) ([]paym
 		return nil, err
 	}
 	var works []payment.Work
-	err := db.call(ctx, "lease due payments", func(ctx context.Context, q querier) error {
-		rows, err := q.Query(ctx, leaseSQL, min(limit, BatchMax), lease.Microseconds())
-		if err != nil {
-			return err
-		}
-		works, err = pgx.CollectRows(rows, scanWork)
+	err := db.call(ctx, "lease due payments", func(ctx context.Context, q querier) (err error) {
+		works, err = readWorks(ctx, q, leaseSQL, min(limit, BatchMax), lease.Microseconds())
 		return err
 	})
 	return works, err

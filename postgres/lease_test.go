@@ -122,8 +122,8 @@ func TestLease_onlyWhatIsDue(t *testing.T) {
 		t.Errorf("%d payments are leased that are not due", len(works))
 	}
 	l.exec("UPDATE payments SET version = version + 1, next_at = now() WHERE next_at IS NOT NULL")
-	if works := l.take(); len(works) != 4 {
-		t.Errorf("%d payments are leased, want those paying, retrying, unknown and pending", len(works))
+	if works := l.take(); len(works) != 5 {
+		t.Errorf("%d payments are leased, want those scheduled, paying, retrying, unknown and pending", len(works))
 	}
 	if works := l.take(); len(works) != 0 {
 		t.Errorf("%d payments are leased twice", len(works))

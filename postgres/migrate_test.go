@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -78,19 +79,7 @@ func TestMigrations_canBeUndone(t *testing.T) {
 	if _, err := postgres.Migrate(t.Context(), schema); err != nil {
 		t.Fatal(err)
 	}
-	database, err := sql.Open("pgx", schema)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = database.Close() })
-	provider, err := goose.NewProvider(goose.DialectPostgres, database, migrations.Files,
-		goose.WithTableName("paybuf_migrations"), goose.WithDisableGlobalRegistry(true))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := provider.DownTo(t.Context(), 0); err != nil {
-		t.Fatal(err)
-	}
+	migrateTo(t, schema, 0)
 	l := openLedger(t, schema, postgres.Config{})
 	if n := l.count(`pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'
 		AND relname <> 'paybuf_migrations'`); n != 0 {
@@ -101,5 +90,68 @@ func TestMigrations_canBeUndone(t *testing.T) {
 	}
 	if _, err := postgres.Migrate(t.Context(), schema); err != nil {
 		t.Errorf("up again: %v", err)
+	}
+}
+
+// migrateTo undoes migrations down to one.
+func migrateTo(t *testing.T, schema string, version int64) {
+	t.Helper()
+	database, err := sql.Open("pgx", schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = database.Close() })
+	provider, err := goose.NewProvider(goose.DialectPostgres, database, migrations.Files,
+		goose.WithTableName("paybuf_migrations"), goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := provider.DownTo(t.Context(), version); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Rows of before are as they were; rows that older programs cannot know become such
+// that those do no harm with them.
+func TestMigrations_schedulesAndTombstonesGoDownAndUpWithTheirRows(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	for _, state := range payment.States() {
+		if state != payment.Queued && state != payment.Scheduled {
+			l.put("of "+string(state), state)
+		}
+	}
+	scheduled := later(t, "scheduled", time.Now().Add(time.Hour))
+	if _, err := l.Claim(t.Context(), []payment.Request{scheduled}, nil, lease); err != nil {
+		t.Fatal(err)
+	}
+	bare := l.cancel(byOrder(order(t, "bare")))
+	waiting := order(t, "waiting")
+	l.cancel(payment.Cancellation{Tenant: tenant, ID: waiting.ID, Waiting: &waiting})
+	const oldSQL = "SELECT count(*) FROM payments WHERE order_number LIKE 'of %' AND version <= 2 AND amount_minor = 1999"
+	before := query[int](l, oldSQL)
+
+	migrateTo(t, l.url, 7)
+	if n := query[int](l, oldSQL); n != before {
+		t.Errorf("%d of %d rows are as they were", n, before)
+	}
+	if n := l.count("payments WHERE id = $1 AND state = 'retrying' AND attempts = 0 AND next_at > now()", scheduled.ID); n != 1 {
+		t.Error("the scheduled payment is not due later")
+	}
+	if n := l.count("payments WHERE id = $1 AND state = 'canceled' AND fingerprint IS NOT NULL", bare.ID); n != 1 {
+		t.Error("the order that was canceled before it came is not")
+	}
+	l.refuses("23", "UPDATE payments SET state = 'scheduled', version = version + 1 WHERE state = 'retrying'")
+
+	if _, err := postgres.Migrate(t.Context(), l.url); err != nil {
+		t.Fatal(err)
+	}
+	if n := query[int](l, oldSQL); n != before {
+		t.Errorf("%d of %d rows are as they were", n, before)
+	}
+	l.raw.Reset() // what was prepared is of other tables
+	claimed, err := openLedger(t, l.url, postgres.Config{}).Claim(t.Context(), []payment.Request{order(t, "bare"), waiting}, nil, lease)
+	if err != nil || len(claimed.Works) != 0 || claimed.Conflicts != 1 || claimed.Duplicates != 1 {
+		t.Errorf("what was canceled is claimed: %+v, %v", claimed, err)
 	}
 }

@@ -159,7 +159,12 @@ func (l *ledger) makeDue(id payment.ID) {
 // put claims a new payment and moves it to a state past the ledger.
 func (l *ledger) put(orderNumber string, state payment.State) payment.Work {
 	l.t.Helper()
-	work := l.claim(order(l.t, orderNumber))[0]
+	return l.move(l.claim(order(l.t, orderNumber))[0], state)
+}
+
+// move brings a payment to a state past the ledger.
+func (l *ledger) move(work payment.Work, state payment.State) payment.Work {
+	l.t.Helper()
 	if state != payment.Paying {
 		l.exec(`UPDATE payments SET state = $2, version = version + 1,
 			next_at = CASE WHEN $2 NOT IN ('parked', 'succeeded', 'failed', 'canceled') THEN next_at END
@@ -168,6 +173,19 @@ func (l *ledger) put(orderNumber string, state payment.State) payment.Work {
 		work.Version++
 	}
 	return work
+}
+
+// chain claims payments of which each tries the one before it again, and moves each
+// to a state past the ledger.
+func (l *ledger) chain(orderNumber string, states ...payment.State) []payment.Work {
+	l.t.Helper()
+	var chain []payment.Work
+	var last payment.ID
+	for _, state := range states {
+		chain = append(chain, l.move(l.claim(order(l.t, orderNumber, retrying(last)))[0], state))
+		last = chain[len(chain)-1].ID
+	}
+	return chain
 }
 
 // waitForLocks waits until n calls of the ledger wait for a lock.
@@ -231,6 +249,11 @@ func orders(t *testing.T, n int) []payment.Request {
 
 func costing(minor int64) func(*payment.Draft) {
 	return func(draft *payment.Draft) { draft.AmountMinor = minor }
+}
+
+// retrying makes a request one that tries another payment again.
+func retrying(id payment.ID) func(*payment.Draft) {
+	return func(draft *payment.Draft) { draft.RetryOf = string(id) }
 }
 
 // outcome is what came of a piece of work.

@@ -38,16 +38,7 @@ func TestPaymentsByOrder_givesTheChainOldestFirst(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)
 	key := idKey(t, 0)
-	chain := []payment.Request{order(t, "A-1")}
-	for range 3 {
-		next := chain[0]
-		next.RetryOf = chain[len(chain)-1].ID
-		next.ID = key.Derive(tenant, "A-1", next.RetryOf)
-		chain = append(chain, next)
-	}
-	for _, request := range chain {
-		l.claim(request)
-	}
+	chain := l.chain("A-1", payment.Failed, payment.Canceled, payment.Failed, payment.Paying)
 	l.claim(order(t, "A-11"), order(t, "a-1"))
 	foreign := order(t, "A-1")
 	foreign.Tenant, foreign.ID = "another", key.Derive("another", "A-1", "")
@@ -63,6 +54,9 @@ func TestPaymentsByOrder_givesTheChainOldestFirst(t *testing.T) {
 	for i, p := range payments {
 		if p.ID != chain[i].ID || p.RetryOf != chain[i].RetryOf {
 			t.Errorf("payment %d is %s, want %s", i, p.ID, chain[i].ID)
+		}
+		if i+1 < len(chain) && p.RetriedBy != chain[i+1].ID {
+			t.Errorf("payment %d is retried by %q, want %s", i, p.RetriedBy, chain[i+1].ID)
 		}
 	}
 	none, err := l.PaymentsByOrder(t.Context(), tenant, "A-2")

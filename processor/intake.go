@@ -64,6 +64,8 @@ func (p *Processor) claim(ctx, calls context.Context, deliveries []payment.Deliv
 	}
 	p.acknowledge(batch.readable)
 	p.counts.claimed.Add(int64(len(claimed.Works)))
+	p.counts.scheduled.Add(int64(claimed.Scheduled))
+	p.counts.refused.Add(int64(claimed.Refused))
 	p.counts.duplicates.Add(int64(claimed.Duplicates + batch.doubles))
 	p.counts.conflicts.Add(int64(claimed.Conflicts))
 	for _, work := range claimed.Works {

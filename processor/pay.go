@@ -55,12 +55,13 @@ func (p *Processor) step(ctx context.Context, work payment.Work, leaseEnds time.
 }
 
 // repeats tells that the step would send what may have been sent before: a retry,
-// or a question to a payer that cannot be asked in any other way. A retry at a payer
-// without keys has nothing to be recognised by, and needs nothing: it follows only
-// on what was certainly not charged.
+// or a question to a payer that cannot be asked in any other way. A payment that a
+// person has released to be sent again begins anew: its first attempt is this one.
+// A retry at a payer without keys has nothing to be recognised by, and needs
+// nothing: it follows only on what was certainly not charged.
 func (p *Processor) repeats(work payment.Work) bool {
 	if work.State == payment.Paying {
-		return work.Attempt > 1 && p.policy.traits.KeyWindow > 0
+		return work.Attempt > 1 && p.policy.traits.KeyWindow > 0 && work.FirstAttemptAt.Before(work.LeasedAt)
 	}
 	return !p.policy.traits.CanLookup
 }

@@ -15,8 +15,8 @@ type Source interface {
 
 // Inbox is the part of the ledger that takes over what the buffer hands out.
 type Inbox interface {
-	// Claim records the intent to pay each of requests that is new, with a lease;
-	// conflicts are recorded and never paid. CodeInvalid means that one of the
+	// Claim records the intent to pay each of requests that is new, with a lease, or
+	// that it is to be paid later, or never: Works are those to pay now. conflicts are recorded and never paid. CodeInvalid means that one of the
 	// rows can never be stored.
 	Claim(ctx context.Context, requests, conflicts []payment.Request, lease time.Duration) (payment.Claimed, error)
 	// KeepBatches keeps the lists of batches; one that is there stays as it is.
@@ -30,8 +30,8 @@ type Inbox interface {
 // repeated after an error, whether it took effect or not.
 type Ledger interface {
 	Inbox
-	// Lease takes over payments that are due: a retry (now Paying, the attempt
-	// recorded), a look-up, or a payment whose worker's lease ran out (now Unknown).
+	// Lease takes over payments that are due: a retry or a scheduled one (now Paying,
+	// the attempt recorded), a look-up, or a payment whose worker's lease ran out (now Unknown).
 	Lease(ctx context.Context, limit int, lease time.Duration) ([]payment.Work, error)
 	// Settle writes the outcomes whose fence still holds and counts them.
 	Settle(ctx context.Context, outcomes []payment.Outcome) (int, error)

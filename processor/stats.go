@@ -9,6 +9,8 @@ import (
 // Stats counts since the start of the process, except for the gauges.
 type Stats struct {
 	Claimed      int64 // payments that became ours
+	Scheduled    int64 // payments that became ours and are due later
+	Refused      int64 // payments that failed since one before them might be charged
 	Duplicates   int64 // repetitions that the ledger or the batch knew
 	Conflicts    int64 // other bodies, put on record
 	Batches      int64 // lists of batches that were kept, redeliveries included
@@ -26,7 +28,7 @@ type Stats struct {
 
 type counters struct {
 	claimed, duplicates, conflicts, buried     atomic.Int64
-	batches                                    atomic.Int64
+	batches, scheduled, refused                atomic.Int64
 	charges, lookups, mismatches, ledgerErrors atomic.Int64
 	lateWrites, inFlight                       atomic.Int64
 	outcomes                                   [10]atomic.Int64 // by position in payment.States
@@ -48,6 +50,8 @@ func (p *Processor) Stats() Stats {
 	c := &p.counts
 	stats := Stats{
 		Claimed:      c.claimed.Load(),
+		Scheduled:    c.scheduled.Load(),
+		Refused:      c.refused.Load(),
 		Duplicates:   c.duplicates.Load(),
 		Conflicts:    c.conflicts.Load(),
 		Batches:      c.batches.Load(),

@@ -112,7 +112,7 @@ PAYBUF_PAY_TIMEOUT. A flag wins over its variable.`,
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return applyEnvironment(cmd, os.Environ()) }
 	root.AddCommand(
 		newDev(), newServe(), newMigrate(), newTenant(), newKey(), newSecrets(),
-		newSubmit(), newTotals(), newReconcile(), newSimulatePayer(),
+		newSubmit(), newPayment(), newTotals(), newReconcile(), newSimulatePayer(),
 	)
 	return group(root)
 }

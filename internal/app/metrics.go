@@ -173,6 +173,8 @@ func (c processorCollector) Collect(to chan<- prometheus.Metric) {
 		to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value), labels...)
 	}
 	counter(claimsDesc, stats.Claimed, "claimed")
+	counter(claimsDesc, stats.Scheduled, "scheduled")
+	counter(claimsDesc, stats.Refused, "refused")
 	counter(claimsDesc, stats.Duplicates, "duplicate")
 	counter(claimsDesc, stats.Conflicts, "conflict")
 	counter(claimsDesc, stats.Batches, "batch")
@@ -180,7 +182,7 @@ func (c processorCollector) Collect(to chan<- prometheus.Metric) {
 	counter(payerCallsDesc, stats.Charges, "charge")
 	counter(payerCallsDesc, stats.Lookups, "lookup")
 	for _, state := range payment.States() {
-		if state != payment.Queued && state != payment.Paying {
+		if state != payment.Queued && state != payment.Scheduled && state != payment.Paying {
 			counter(outcomesDesc, stats.Outcomes[state], string(state))
 		}
 	}

@@ -1,0 +1,68 @@
+package postgres
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/paybuf/paybuf/internal/local/localtest"
+	"github.com/paybuf/paybuf/payment"
+)
+
+// planned is a ledger with enough rows for an index to be worth it.
+func planned(t *testing.T) *DB {
+	t.Helper()
+	url := localtest.Postgres(t)
+	if _, err := Migrate(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	localtest.Query(t, url, `
+		INSERT INTO payments (id, tenant_id, order_number, amount_minor, currency, payment_method, customer, description,
+			metadata, fingerprint, accepted_at, state, version, attempts, next_at, created_at, updated_at)
+		SELECT 'pay_' || n, 'shop', n::text, 1, 'EUR', 'tok', '', '', '{}', sha256(n::text::bytea), now(),
+			s.state, 1, 1, CASE s.state WHEN 'unknown' THEN now() END, now(), now()
+		  FROM generate_series(1, 2000) AS n,
+		  LATERAL (SELECT CASE n % 400 WHEN 0 THEN 'parked' WHEN 1 THEN 'unknown' ELSE 'succeeded' END AS state) s`)
+	localtest.Query(t, url, "ANALYZE payments")
+	db, err := Open(t.Context(), url, Config{ConnsMax: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	return db
+}
+
+func TestReads_goByTheirIndexes(t *testing.T) {
+	t.Parallel()
+	db := planned(t)
+	for name, read := range map[string]struct {
+		sql     string
+		args    []any
+		indexes []string
+	}{
+		"a payment and its next": {paymentSQL, []any{"pay_7", "shop"}, []string{"payments_pkey", "payments_order_key"}},
+		"any tenant's":           {paymentForOperatorSQL, []any{"pay_7"}, []string{"payments_pkey", "payments_order_key"}},
+		"an order's":             {paymentsByOrderSQL, []any{"shop", "7", 10}, []string{"payments_order_key"}},
+		"the parked":             {listParkedSQL, []any{10}, []string{"payments_parked"}},
+		"the unknown":            {listOpenSQL, []any{10, payment.Unknown}, []string{"payments_due"}},
+		"what to cancel":         {targetSQL, []any{"shop", "7", 10, payment.FailurePredecessor}, []string{"payments_order_key"}},
+		"the attempts":           {attemptsSQL, []any{"pay_7", 10}, []string{"attempts_pkey"}},
+		"the releases":           {releasesSQL, []any{"pay_7", 10}, []string{"releases_pkey"}},
+	} {
+		rows, err := db.pool.Query(t.Context(), "EXPLAIN "+read.sql, read.args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan := strings.Join(lines, "\n")
+		for _, index := range read.indexes {
+			if !strings.Contains(plan, index) || strings.Contains(plan, "Seq Scan") {
+				t.Errorf("%s: not by %s but\n%s", name, index, plan)
+			}
+		}
+	}
+}
