@@ -47,11 +47,14 @@ type Config struct {
 	PublicURL string
 	// Outcomes, if not nil, is asked whether a repeated payment is final already.
 	Outcomes Outcomes
+	// Backlog and Outcomes, those that are not nil, are asked whether what came with
+	// an expired payment token was submitted in time.
+	Backlog Backlog
 	// Reserver, if not nil, keeps idempotency keys. Without one the header
 	// Idempotency-Key is ignored: the order number still tells a repetition.
 	Reserver Reserver
-	// OutcomeTimeout limits that question; after it the first answer is repeated.
-	// 250 ms if 0.
+	// OutcomeTimeout limits such questions; after it the first answer is repeated, and
+	// a token's request is to be sent again. 250 ms if 0.
 	OutcomeTimeout time.Duration
 	// BodyTimeout limits the arrival of a body; 10 s if 0.
 	BodyTimeout time.Duration
@@ -128,19 +131,28 @@ func (h *Handler) create(w http.ResponseWriter, r *http.Request) {
 
 // read makes a request of the body, or an error that names all that is wrong.
 func (h *Handler) read(w http.ResponseWriter, r *http.Request, tenant payment.TenantID) (payment.Request, error) {
-	if err := checkMediaType(r.Header); err != nil {
-		return payment.Request{}, err
-	}
-	body, err := readBody(w, r, bodyBytesMax, h.cfg.BodyTimeout)
+	document, err := readDocument(w, r, &requestShape, h.cfg.BodyTimeout)
 	if err != nil {
 		return payment.Request{}, err
+	}
+	request, err := document.request(h.key, tenant, h.cfg.Clock())
+	if err == nil && document.late {
+		err = h.cfg.checkLate(r.Context(), request)
+	}
+	return request, err
+}
+
+// readDocument takes in a body of JSON. Its error is about the body as a whole.
+func readDocument(w http.ResponseWriter, r *http.Request, form *shape, timeout time.Duration) (document, error) {
+	if err := checkMediaType(r.Header); err != nil {
+		return document{}, err
+	}
+	body, err := readBody(w, r, bodyBytesMax, timeout)
+	if err != nil {
+		return document{}, err
 	}
 	defer bodies.Put(body)
-	document, err := decode(body)
-	if err != nil {
-		return payment.Request{}, err
-	}
-	return document.request(h.key, tenant, h.cfg.Clock())
+	return decode(body, form)
 }
 
 // put waits for the buffer.
