@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"github.com/paybuf/paybuf/internal/body"
 	"github.com/paybuf/paybuf/internal/object"
 	"github.com/paybuf/paybuf/internal/problem"
 	"github.com/paybuf/paybuf/payment"
@@ -104,15 +105,15 @@ func checkNoKey(header http.Header) error {
 // read makes requests of the body, each as if it had come alone. The error is
 // about the batch as a whole.
 func (h *BatchHandler) read(w http.ResponseWriter, r *http.Request, tenant payment.TenantID) ([]batchItem, error) {
-	mediaType, err := mediaTypeOf(r.Header, ndjsonType, jsonType)
+	mediaType, err := body.MediaType(r.Header, ndjsonType, body.JSON)
 	if err != nil {
 		return nil, err
 	}
-	body, err := readBody(w, r, batchBytesMax, h.cfg.BodyTimeout)
+	whole, err := body.Read(w, r, batchBytesMax, h.cfg.BodyTimeout)
 	if err != nil {
 		return nil, err
 	}
-	texts, err := split(body.Bytes(), mediaType)
+	texts, err := split(whole.Bytes(), mediaType)
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +131,7 @@ func (h *BatchHandler) readItem(
 	ctx context.Context, text []byte, tenant payment.TenantID, at time.Time,
 ) (payment.Request, error) {
 	if len(text) > bodyBytesMax {
-		return payment.Request{}, tooLarge(bodyBytesMax)
+		return payment.Request{}, body.TooLarge(bodyBytesMax)
 	}
 	document, err := decode(bytes.NewBuffer(text[:len(text):len(text)]), &requestShape)
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"github.com/paybuf/paybuf/internal/body"
 	"github.com/paybuf/paybuf/internal/object"
 	"github.com/paybuf/paybuf/internal/problem"
 	"github.com/paybuf/paybuf/payment"
@@ -92,6 +93,8 @@ type Handler struct {
 	busy   sync.Map // the payment.KeyHash of each request under way that has a key
 }
 
+const bodyBytesMax = 64 << 10
+
 // durabilityHeader says what holds a request that was accepted.
 const durabilityHeader = "Paybuf-Durability"
 
@@ -144,15 +147,15 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request, tenant payment.Te
 
 // readDocument takes in a body of JSON. Its error is about the body as a whole.
 func readDocument(w http.ResponseWriter, r *http.Request, form *shape, timeout time.Duration) (document, error) {
-	if err := checkMediaType(r.Header); err != nil {
+	if _, err := body.MediaType(r.Header, body.JSON); err != nil {
 		return document{}, err
 	}
-	body, err := readBody(w, r, bodyBytesMax, timeout)
+	whole, err := body.Read(w, r, bodyBytesMax, timeout)
 	if err != nil {
 		return document{}, err
 	}
-	defer bodies.Put(body)
-	return decode(body, form)
+	defer body.Done(whole) // what a document holds was copied out
+	return decode(whole, form)
 }
 
 // put waits for the buffer.
