@@ -21,11 +21,12 @@ const (
 	paymentMethodColumn = "payment_method"
 	customerColumn      = "customer"
 	descriptionColumn   = "description"
+	notBeforeColumn     = "not_before"
 )
 
 // columns are where the parts of an order stand in a record.
 type columns struct {
-	order, amount, currency, paymentMethod, customer, description column
+	order, amount, currency, paymentMethod, customer, description, notBefore column
 }
 
 // column puts a text together from a record. The zero value gives "".
@@ -82,6 +83,8 @@ func findColumns(names []string, mapping Columns) (columns, error) {
 		{into: &found.customer, what: "customer", name: mapping.Customer, usual: customerColumn, optional: true},
 		{into: &found.description, what: "description", name: mapping.Description, usual: descriptionColumn,
 			optional: true},
+		{into: &found.notBefore, what: "not before", name: mapping.NotBefore, usual: notBeforeColumn,
+			fixed: mapping.FixedNotBefore, optional: true},
 	} {
 		if wanted.fixed != "" {
 			*wanted.into = fixed(wanted.fixed)
