@@ -16,6 +16,7 @@ var (
 	_ ingest.Putter        = (*buffer.Buffer)(nil)
 	_ ingest.Reserver      = (*buffer.Buffer)(nil)
 	_ ingest.BatchPutter   = (*buffer.Buffer)(nil)
+	_ ingest.Backlog       = (*buffer.Buffer)(nil)
 	_ ingest.Authenticator = (*access.Guard)(nil)
 	_ ingest.Outcomes      = (*postgres.DB)(nil)
 	_ access.Keyring       = (*buffer.Directory)(nil)

@@ -26,12 +26,13 @@ func (a *App) clientRoutes() http.Handler {
 	r.NotFound(problem.NotFound)
 	r.MethodNotAllowed(problem.MethodNotAllowed)
 	if a.opts.has(RoleIngest) {
-		cfg := ingest.Config{PublicURL: a.opts.PublicURL, Reserver: a.buffer, CountItems: a.metrics.countItems}
+		cfg := ingest.Config{PublicURL: a.opts.PublicURL, Reserver: a.buffer, Backlog: a.buffer, CountItems: a.metrics.countItems}
 		if a.db != nil { // a repetition then gets the outcome, if there is one
 			cfg.Outcomes = a.db
 		}
 		ingest.New(a.buffer, a.guard, a.idKey, cfg).Routes(r)
 		ingest.NewBatch(a.buffer, a.guard, a.idKey, cfg).Routes(r)
+		ingest.NewTokens(a.guard, a.idKey, cfg).Routes(r)
 	}
 	if a.opts.has(RoleStatus) {
 		cfg := status.Config{PublicURL: a.opts.PublicURL}
