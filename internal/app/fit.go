@@ -9,6 +9,7 @@ import (
 	"github.com/paybuf/paybuf/processor/payer/httppayer"
 	"github.com/paybuf/paybuf/processor/payer/simulator"
 	"github.com/paybuf/paybuf/status"
+	"github.com/paybuf/paybuf/status/cancel"
 )
 
 // What each stage asks for, and who gives it.
@@ -29,4 +30,7 @@ var (
 	_ status.BatchReader   = (*postgres.DB)(nil)
 	_ status.BatchBacklog  = (*buffer.Buffer)(nil)
 	_ status.Authenticator = (*access.Guard)(nil)
+	_ cancel.Ledger        = (*postgres.DB)(nil)
+	_ cancel.Backlog       = (*buffer.Buffer)(nil)
+	_ cancel.Authenticator = (*access.Guard)(nil)
 )
