@@ -67,9 +67,10 @@ func TestCancel_beforeItsRequestCameWins(t *testing.T) {
 	got := c.await(bare.shown.ID)
 	equal(t, "state", got.shown.State, payment.Canceled)
 	equal(t, "version has grown", got.shown.Version > bare.shown.Version, true)
-	c.awaitSucceeded(map[payment.ID]int64{c.accept("A-2", 200).shown.ID: 200})
+	next := map[payment.ID]int64{c.accept("A-2", 200).shown.ID: 200}
+	c.awaitSucceeded(next)
 	equal(t, "sends", in.payer.sends(), int64(1))
-	in.payer.wantOnce(map[payment.ID]int64{c.accept("A-2", 200).shown.ID: 200})
+	in.payer.wantOnce(next)
 }
 
 func TestCancel_aPaymentThatWaitsForAPayerThatIsDown(t *testing.T) {
@@ -88,8 +89,9 @@ func TestCancel_aPaymentThatWaitsForAPayerThatIsDown(t *testing.T) {
 	})
 	wantCanceled(t, canceled, accepted.shown.ID)
 	in.payer.start()
-	c.awaitSucceeded(map[payment.ID]int64{c.accept("A-2", 200).shown.ID: 200})
-	in.payer.wantOnce(map[payment.ID]int64{c.accept("A-2", 200).shown.ID: 200})
+	next := map[payment.ID]int64{c.accept("A-2", 200).shown.ID: 200}
+	c.awaitSucceeded(next)
+	in.payer.wantOnce(next)
 }
 
 func TestCancel_whatWasChargedIsA409(t *testing.T) {
