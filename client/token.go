@@ -9,7 +9,7 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-const tokensPath = "/v1/payment-tokens"
+const tokensPath = "/v1/payment-tokens" //nolint:gosec // a path, no secret
 
 // Token is the right to submit one payment of an amount until a time: put it in
 // Order.PaymentToken, in place of an order number.

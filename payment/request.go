@@ -119,7 +119,7 @@ func (r Request) Fingerprint() Fingerprint {
 	}
 	canonical = binary.BigEndian.AppendUint64(canonical, uint64(r.Money.Minor())) //nolint:gosec // always positive
 	if !r.NotBefore.IsZero() {                                                    // else as it was before there were schedules
-		canonical = binary.BigEndian.AppendUint64(canonical, uint64(r.NotBefore.UnixMilli())) //nolint:gosec // after 1970
+		canonical = binary.BigEndian.AppendUint64(canonical, uint64(r.NotBefore.UnixMilli()))
 	}
 	return sha256.Sum256(canonical)
 }

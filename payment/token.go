@@ -57,7 +57,7 @@ func (k IDKey) SignToken(token Token) string {
 	terms = append(terms, token.Nonce[:]...)
 	terms = binary.BigEndian.AppendUint64(terms, uint64(token.Money.Minor())) //nolint:gosec // always positive
 	terms = append(terms, token.Money.Currency()...)
-	terms = binary.BigEndian.AppendUint64(terms, uint64(token.ExpiresAt.UnixMilli())) //nolint:gosec // bits, either way
+	terms = binary.BigEndian.AppendUint64(terms, uint64(token.ExpiresAt.UnixMilli()))
 	return tokenPrefix + tokenEncoding.EncodeToString(append(terms, k.tokenMAC(token.Tenant, terms)...))
 }
 

@@ -3,7 +3,7 @@ package object
 import "github.com/paybuf/paybuf/payment"
 
 // TokenCollectionPath is where payment tokens are asked for.
-const TokenCollectionPath = "/v1/payment-tokens"
+const TokenCollectionPath = "/v1/payment-tokens" //nolint:gosec // a path, no secret
 
 // Token is the wire form of a payment token that was just made. It is shown once.
 type Token struct {

@@ -41,7 +41,7 @@ func TestCancel_theLedgerDecides(t *testing.T) {
 			// What is claimed is still in the buffer for a while.
 			row := service.world.row(service.world.wait(request(t, "acme", "A-1", "")), state)
 			for _, got := range []answer{service.cancel(t, row.ID), service.cancelOrder(t, "A-1")} {
-				switch state { //nolint:exhaustive // the rest is refused
+				switch state {
 				case payment.Scheduled, payment.Retrying, payment.Canceled:
 					got.wantCanceled(t, row.ID)
 				default:

@@ -58,7 +58,7 @@ func (w *world) Cancel(ctx context.Context, c payment.Cancellation) (payment.Pay
 	if last < 0 {
 		return w.tombstone(c)
 	}
-	switch row := &w.rows[last]; row.State { //nolint:exhaustive // the rest is refused
+	switch row := &w.rows[last]; row.State {
 	case payment.Scheduled, payment.Retrying:
 		row.State, row.Version = payment.Canceled, row.Version+1
 		return *row, nil
