@@ -9,8 +9,8 @@ import (
 	"github.com/paybuf/paybuf/payment"
 )
 
-// wireBatch is the list of a batch as it lies on the stream, of the same version
-// as a payment.
+// wireBatch is the list of a batch as it lies on the stream. It only has ids, so
+// its version stays whatever its payments are bound to.
 type wireBatch struct {
 	Version   int              `json:"v"`
 	ID        payment.BatchID  `json:"id"`

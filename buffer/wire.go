@@ -11,10 +11,16 @@ import (
 	"github.com/paybuf/paybuf/payment"
 )
 
-// wireVersion is raised only if a reader of the version before would
-// misunderstand a message. Members may be added without raising it: both sides
-// of an upgrade read each other's backlog.
-const wireVersion = 1
+// The version of a message is higher only if a reader of the version before would
+// misunderstand it. Members may be added without that: both sides of an upgrade
+// read each other's backlog.
+const (
+	wireVersion = 1
+	// wireVersionBound is that of a request which must not be paid at once, or not
+	// whatever became of another one. A reader of before does not know that, so it
+	// has to refuse it (ADR 0019).
+	wireVersionBound = 2
+)
 
 // wireRequest is a payment as it lies on the stream.
 type wireRequest struct {
@@ -30,6 +36,7 @@ type wireRequest struct {
 	Description   string            `json:"description,omitzero"`
 	Metadata      map[string]string `json:"metadata,omitempty"`
 	AcceptedAt    int64             `json:"accepted_at_ms"`
+	NotBefore     *int64            `json:"not_before_ms,omitzero"`
 	KeyHash       payment.KeyHash   `json:"key_hash,omitzero"` // so that a receipt can restore its binding
 	Mark          int64             `json:"mark,omitzero"`     // of one Put: which of several that were sent twice was stored
 }
@@ -48,7 +55,7 @@ func encode(r payment.Request) []byte {
 // for each request taken in, and takes a fifth of the time that way.
 func appendRequest(b []byte, r payment.Request, mark int64) []byte {
 	b = append(b, `{"v":`...)
-	b = strconv.AppendInt(b, wireVersion, 10)
+	b = strconv.AppendInt(b, versionOf(&r), 10)
 	b = appendText(b, `,"id":`, string(r.ID))
 	b = appendText(b, `,"tenant":`, string(r.Tenant))
 	b = appendText(b, `,"order_number":`, r.OrderNumber)
@@ -75,6 +82,9 @@ func appendRequest(b []byte, r payment.Request, mark int64) []byte {
 	}
 	b = append(b, `,"accepted_at_ms":`...)
 	b = strconv.AppendInt(b, r.AcceptedAt.UnixMilli(), 10)
+	if !r.NotBefore.IsZero() {
+		b = strconv.AppendInt(append(b, `,"not_before_ms":`...), r.NotBefore.UnixMilli(), 10)
+	}
 	if mark != 0 {
 		b = strconv.AppendInt(append(b, `,"mark":`...), mark, 10)
 	}
@@ -82,6 +92,14 @@ func appendRequest(b []byte, r payment.Request, mark int64) []byte {
 		b = appendText(b, ","+keyHashMember, string(r.KeyHash))
 	}
 	return append(b, '}')
+}
+
+// versionOf is the lowest that every reader of the message understands rightly.
+func versionOf(r *payment.Request) int64 {
+	if r.RetryOf != "" || !r.NotBefore.IsZero() {
+		return wireVersionBound
+	}
+	return wireVersion
 }
 
 // appendText writes a string behind what stands before it. Intake has seen to it
@@ -109,8 +127,8 @@ func decodeMarked(data []byte) (payment.Request, int64, error) {
 }
 
 func (wire wireRequest) request() (payment.Request, error) {
-	if wire.Version < 1 || wire.Version > wireVersion {
-		return payment.Request{}, fmt.Errorf("schema version %d is not known here (up to %d is)", wire.Version, wireVersion)
+	if wire.Version < 1 || wire.Version > wireVersionBound {
+		return payment.Request{}, fmt.Errorf("schema version %d is not known here (up to %d is)", wire.Version, wireVersionBound)
 	}
 	if _, err := payment.ParseID(string(wire.ID)); err != nil {
 		return payment.Request{}, err
@@ -126,7 +144,7 @@ func (wire wireRequest) request() (payment.Request, error) {
 	if err != nil {
 		return payment.Request{}, err
 	}
-	return payment.Request{
+	request := payment.Request{
 		ID:            wire.ID,
 		Tenant:        wire.Tenant,
 		OrderNumber:   wire.OrderNumber,
@@ -138,5 +156,9 @@ func (wire wireRequest) request() (payment.Request, error) {
 		Metadata:      wire.Metadata,
 		AcceptedAt:    time.UnixMilli(wire.AcceptedAt).UTC(),
 		KeyHash:       wire.KeyHash,
-	}, nil
+	}
+	if wire.NotBefore != nil {
+		request.NotBefore = time.UnixMilli(*wire.NotBefore).UTC()
+	}
+	return request, nil
 }

@@ -10,7 +10,10 @@ import (
 type Order struct {
 	// OrderNumber is the caller's name of the payment and its idempotency: the
 	// same number is paid once, for ever.
-	OrderNumber string `json:"order_number"`
+	OrderNumber string `json:"order_number,omitzero"`
+	// PaymentToken stands in the place of the order number, if one was asked for
+	// with NewToken. Amount and currency must be the token's.
+	PaymentToken string `json:"payment_token,omitzero"`
 	// AmountMinor is in the currency's minor unit (ISO 4217): 1999 EUR is 19.99
 	// euros, 1999 JPY is 1,999 yen.
 	AmountMinor   int64             `json:"amount"`
@@ -22,6 +25,9 @@ type Order struct {
 	// RetryOf is the id of the failed or canceled payment of the same order that
 	// this one tries again.
 	RetryOf payment.ID `json:"retry_of,omitzero"`
+	// NotBefore is when the payer may be called, up to 90 days ahead; zero for at
+	// once.
+	NotBefore time.Time `json:"not_before,omitzero"`
 	// IdempotencyKey is optional and sent as the header of that name: 1 to 255
 	// visible ASCII characters. For as long as the API keeps it, it stands for this
 	// order and no other, and gets the first answer again.
@@ -44,6 +50,9 @@ type Payment struct {
 	Attempts       int           `json:"attempts"`
 	PayerReference string        `json:"payer_reference"`
 	Failure        Failure       `json:"failure"`
+	NotBefore      time.Time     `json:"not_before"`
+	RetryOf        payment.ID    `json:"retry_of"`
+	RetriedBy      payment.ID    `json:"retried_by"`
 	// Duplicate tells, after Submit, that the order number was known and this is
 	// the first answer again.
 	Duplicate bool `json:"duplicate"`

@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"github.com/paybuf/paybuf/internal/body"
 	"github.com/paybuf/paybuf/internal/object"
 	"github.com/paybuf/paybuf/internal/problem"
 	"github.com/paybuf/paybuf/payment"
@@ -38,7 +39,8 @@ const enterShare = 3
 var errBatchSlow = errors.New("the buffer did not take the batch in time")
 
 // NewBatch makes a handler that derives ids with key. Of cfg it does not use
-// Outcomes: a batch shows what became of its payments by itself.
+// Outcomes but for expired tokens: a batch shows what became of its payments by
+// itself.
 func NewBatch(putter BatchPutter, auth Authenticator, key payment.IDKey, cfg Config) *BatchHandler {
 	return &BatchHandler{
 		putter: putter, auth: auth, key: key, cfg: cfg.withDefaults(),
@@ -103,35 +105,43 @@ func checkNoKey(header http.Header) error {
 // read makes requests of the body, each as if it had come alone. The error is
 // about the batch as a whole.
 func (h *BatchHandler) read(w http.ResponseWriter, r *http.Request, tenant payment.TenantID) ([]batchItem, error) {
-	mediaType, err := mediaTypeOf(r.Header, ndjsonType, jsonType)
+	mediaType, err := body.MediaType(r.Header, ndjsonType, body.JSON)
 	if err != nil {
 		return nil, err
 	}
-	body, err := readBody(w, r, batchBytesMax, h.cfg.BodyTimeout)
+	whole, err := body.Read(w, r, batchBytesMax, h.cfg.BodyTimeout)
 	if err != nil {
 		return nil, err
 	}
-	texts, err := split(body.Bytes(), mediaType)
+	texts, err := split(whole.Bytes(), mediaType)
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeoutCause(r.Context(), h.cfg.BatchTimeout, errBatchSlow)
+	defer cancel()
 	items := make([]batchItem, len(texts))
 	at := h.cfg.Clock()
 	for i, text := range texts {
-		items[i].request, items[i].err = h.readItem(text, tenant, at)
+		items[i].request, items[i].err = h.readItem(ctx, text, tenant, at)
 	}
 	return items, nil
 }
 
-func (h *BatchHandler) readItem(text []byte, tenant payment.TenantID, at time.Time) (payment.Request, error) {
+func (h *BatchHandler) readItem(
+	ctx context.Context, text []byte, tenant payment.TenantID, at time.Time,
+) (payment.Request, error) {
 	if len(text) > bodyBytesMax {
-		return payment.Request{}, tooLarge(bodyBytesMax)
+		return payment.Request{}, body.TooLarge(bodyBytesMax)
 	}
-	document, err := decode(bytes.NewBuffer(text[:len(text):len(text)]))
+	document, err := decode(bytes.NewBuffer(text[:len(text):len(text)]), &requestShape)
 	if err != nil {
 		return payment.Request{}, err
 	}
-	return document.request(h.key, tenant, at)
+	request, err := document.request(h.key, tenant, at)
+	if err == nil && document.late {
+		err = h.cfg.checkLate(ctx, request)
+	}
+	return request, err
 }
 
 // put hands those items to the buffer that can be read.

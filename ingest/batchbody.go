@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/paybuf/paybuf/internal/body"
 	"github.com/paybuf/paybuf/payment"
 )
 
@@ -19,11 +20,11 @@ const (
 
 // split parts the body of a batch into its items, which share its bytes. Its
 // error is about the batch as a whole; what an item holds is not looked at yet.
-func split(body []byte, mediaType string) (items [][]byte, err error) {
-	if mediaType == jsonType && len(bytes.Trim(body, blanks)) > 0 {
-		items, err = splitArray(body)
+func split(whole []byte, mediaType string) (items [][]byte, err error) {
+	if mediaType == body.JSON && len(bytes.Trim(whole, blanks)) > 0 {
+		items, err = splitArray(whole)
 	} else {
-		items, err = splitLines(body)
+		items, err = splitLines(whole)
 	}
 	if err == nil && len(items) == 0 {
 		err = &payment.Error{

@@ -21,23 +21,6 @@ const (
 	echoBytesMax = 12
 )
 
-// The members of a request; those up to requiredLast must be there.
-const (
-	memberOrderNumber = iota
-	memberAmount
-	memberCurrency
-	memberPaymentMethod
-	memberCustomer
-	memberDescription
-	memberMetadata
-	membersCount
-	requiredLast = memberPaymentMethod
-)
-
-var pointers = [membersCount]string{
-	"/order_number", "/amount", "/currency", "/payment_method", "/customer", "/description", "/metadata",
-}
-
 // decoder reads one body in one pass. A wrong member does not stop it, so that
 // one answer can name them all; only what is no JSON does.
 type decoder struct {
@@ -53,9 +36,10 @@ var readers = sync.Pool{New: func() any { return jsontext.NewDecoder(new(bytes.B
 
 // decode reads a body. The error is what makes it unreadable; what is wrong with
 // single members is kept in the document.
-func decode(body *bytes.Buffer) (document, error) {
+func decode(body *bytes.Buffer, form *shape) (document, error) {
 	whole := body.Bytes()
 	d := decoder{json: readers.Get().(*jsontext.Decoder)} //nolint:forcetypeassert // the pool holds nothing else
+	d.form = form
 	defer readers.Put(d.json)
 	d.json.Reset(body, ownDuplicates)
 	if err := d.body(); err != nil {
@@ -105,7 +89,7 @@ func (d *decoder) member(quoted []byte) error {
 	name := unquoted(quoted)
 	index := slices.IndexFunc(pointers[:], func(pointer string) bool { return pointer[1:] == string(name) })
 	switch {
-	case index < 0:
+	case index < 0 || !d.form.may[index]:
 		return d.unknown(string(name))
 	case d.given[index]:
 		d.refuse(pointers[index], "is given more than once")
@@ -114,7 +98,9 @@ func (d *decoder) member(quoted []byte) error {
 	d.given[index] = true
 	switch index {
 	case memberAmount:
-		return d.amount()
+		return d.integer("/amount", "must be an integer in minor units", &d.draft.AmountMinor)
+	case memberExpiresIn:
+		return d.integer("/expires_in", "must be a whole number of seconds", &d.expiresIn)
 	case memberMetadata:
 		return d.metadata()
 	}
@@ -134,10 +120,9 @@ func (d *decoder) text(pointer string, into *string) error {
 	return nil
 }
 
-// amount takes whole numbers in plain digits: 1e3 and 1.0 are what programs
+// integer takes whole numbers in plain digits: 1e3 and 1.0 are what programs
 // write that count money in floating point.
-func (d *decoder) amount() error {
-	const pointer, wanted = "/amount", "must be an integer in minor units"
+func (d *decoder) integer(pointer, wanted string, into *int64) error {
 	if kind := d.json.PeekKind(); kind != '0' {
 		return d.wrongKind(pointer, "must be a JSON integer", kind)
 	}
@@ -146,7 +131,7 @@ func (d *decoder) amount() error {
 		return err
 	}
 	text := string(number)
-	minor, err := strconv.ParseInt(text, 10, 64)
+	value, err := strconv.ParseInt(text, 10, 64)
 	switch {
 	case len(text) > echoBytesMax && payment.ContainsCardNumber(text):
 		d.foundCard(pointer, cardDetail)
@@ -155,7 +140,7 @@ func (d *decoder) amount() error {
 	case errors.Is(err, strconv.ErrSyntax):
 		d.refuse(pointer, wanted+", not "+text)
 	}
-	d.draft.AmountMinor = minor // out of range it is the nearest int64, and the domain names the limit
+	*into = value // out of range it is the nearest int64, and whoever judges it names the limit
 	return nil
 }
 
@@ -197,7 +182,7 @@ func (d *decoder) unknown(name string) error {
 	case pointer == "":
 		d.refuse("", "has a member with an unknown name of "+strconv.Itoa(len(name))+" bytes")
 	default:
-		d.refuse(pointer, "is not a member of a payment request"+hint(name))
+		d.refuse(pointer, "is not a member of "+d.form.what+d.form.hint(name))
 	}
 	return d.skip(pointer)
 }

@@ -22,26 +22,25 @@ const (
 
 // document is what a body says, as far as it could be read.
 type document struct {
+	form     *shape
 	draft    payment.Draft
-	noObject bool // there are no members at all
+	token    string // of a payment, "" if none was given
+	noToken  bool   // the token is none, or not for this
+	late     bool   // the token has expired
+	noObject bool   // there are no members at all
 	given    [membersCount]bool
 	fields   []payment.FieldError // members of a wrong form
 	cards    []payment.FieldError // refused members that hold a card number
 	more     bool                 // not all that is wrong is in fields
+
+	expiresIn int64 // of a new token, in seconds; 0 if not given
 }
 
 // request makes the domain's request of the document, or the error that lists
 // all that is wrong with it.
 func (d *document) request(key payment.IDKey, tenant payment.TenantID, at time.Time) (payment.Request, error) {
-	for index, pointer := range pointers[:requiredLast+1] {
-		if !d.given[index] && !d.noObject {
-			d.refuse(pointer, "is required")
-		}
-	}
-	refused := d.noObject || len(d.fields)+len(d.cards) > 0
-	if refused {
-		d.standIn()
-	}
+	d.redeem(key, tenant, at)
+	refused := d.checkGiven()
 	request, err := payment.NewRequest(key, tenant, d.draft, at)
 	if refused || err != nil {
 		return payment.Request{}, d.refusal(err)
@@ -49,10 +48,31 @@ func (d *document) request(key payment.IDKey, tenant payment.TenantID, at time.T
 	return request, nil
 }
 
+// checkGiven sees to what must be given, and tells whether anything is refused so
+// far.
+func (d *document) checkGiven() (refused bool) {
+	for _, index := range d.form.must {
+		if !d.given[index] && !d.noObject && (index != memberOrderNumber || !d.given[memberPaymentToken]) {
+			d.refuse(pointers[index], "is required")
+		}
+	}
+	for _, index := range []int{memberRetryOf, memberNotBefore} {
+		// Not the same as leaving it out, which is to pay at once.
+		if d.given[index] && !d.isRefused(pointers[index]) && *d.textOf(index) == "" {
+			d.refuse(pointers[index], "must not be empty")
+		}
+	}
+	refused = d.noObject || len(d.fields)+len(d.cards) > 0
+	if refused {
+		d.standIn()
+	}
+	return refused
+}
+
 // standIn puts a valid value where a member was refused, so that the domain can
 // judge the others. The request that comes of it is thrown away.
 func (d *document) standIn() {
-	for index := range requiredLast + 1 {
+	for _, index := range d.form.must {
 		if d.given[index] && !d.isRefused(pointers[index]) {
 			continue
 		}
@@ -79,6 +99,12 @@ func (d *document) textOf(index int) *string {
 		return &d.draft.PaymentMethod
 	case memberCustomer:
 		return &d.draft.Customer
+	case memberRetryOf:
+		return &d.draft.RetryOf
+	case memberNotBefore:
+		return &d.draft.NotBefore
+	case memberPaymentToken:
+		return &d.token
 	default:
 		return &d.draft.Description
 	}
@@ -92,6 +118,9 @@ func (d *document) refusal(domainErr error) error {
 	if coded, ok := errors.AsType[*payment.Error](domainErr); ok {
 		refusal.Code, refusal.Detail = coded.Code, coded.Detail
 		fields = append(fields, coded.Fields...)
+	}
+	if d.noToken && refusal.Code != payment.CodeCardNumber {
+		refusal.Code, refusal.Detail = payment.CodeTokenInvalid, "the payment token is not valid for this request"
 	}
 	if len(d.cards) > 0 {
 		refusal.Code, refusal.Detail = payment.CodeCardNumber, cardRefusal

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -23,6 +24,8 @@ func FuzzPost(f *testing.F) {
 		with(`"amount":1e3`), with(`"amount":-100000000000000000000`), with(`"Amount":1`),
 		with(`"metadata":{"a":"1","a":2,"~/":null}`), with(`"x":[[[[{"y":"\ud83d\ude00"}]]]]`),
 		with(`"customer":` + card), with(`"` + card + `":1`), with(`"metadata":{"` + card + `":"\u0034"}`),
+		with(`"retry_of":"pay_aaaaaaaaaaaaaaaaaaaaaaaaaa"`), with(`"not_before":"2026-11-21T10:00:00+01:00"`), with(`"retry_of":"` + card + `"`),
+		withToken(f, `"payment_method":"tok"`), strings.Replace(valid, "order_number", "payment_token", 1),
 		with(`"x":"4242 4242\t42424242"`), with(`"amount":4242424242424.242`), strings.Repeat("[", 100),
 	} {
 		f.Add([]byte(body))
@@ -55,12 +58,23 @@ func checkAccepted(t *testing.T, got answer, kept *store, body []byte, key payme
 		Customer      string            `json:"customer"`
 		Description   string            `json:"description"`
 		Metadata      map[string]string `json:"metadata"`
+		RetryOf       payment.ID        `json:"retry_of"`
+		NotBefore     time.Time         `json:"not_before"`
+		PaymentToken  string            `json:"payment_token"`
 	}
 	if err := json.Unmarshal(body, &sent, json.RejectUnknownMembers(true)); err != nil {
 		t.Fatalf("%q was accepted, but: %v", body, err)
 	}
+	if sent.PaymentToken != "" {
+		token, err := key.ReadToken("acme", sent.PaymentToken)
+		if err != nil || sent.OrderNumber != "" || token.Money.Minor() != sent.Amount || token.Money.Currency() != sent.Currency {
+			t.Fatalf("%q was accepted with the token %+v, %v", body, token, err)
+		}
+		sent.OrderNumber = token.OrderNumber()
+	}
 	all := kept.all()
-	if len(all) != 1 || all[0].ID != key.Derive("acme", sent.OrderNumber, "") ||
+	if len(all) != 1 || all[0].ID != key.Derive("acme", sent.OrderNumber, sent.RetryOf) ||
+		!all[0].NotBefore.Equal(sent.NotBefore.Truncate(time.Millisecond)) ||
 		all[0].Money.Minor() != sent.Amount || all[0].Money.Currency() != sent.Currency ||
 		all[0].PaymentMethod != sent.PaymentMethod || holdsCard(body) {
 		t.Fatalf("%q became %+v", body, all)
@@ -76,7 +90,8 @@ func checkRefused(t *testing.T, got answer, kept *store, body []byte) {
 		t.Fatalf("%q was refused with %d and kept", body, got.status)
 	}
 	codes := map[int][]payment.Code{
-		400: {payment.CodeMalformed}, 413: {payment.CodeTooLarge}, 422: {payment.CodeInvalid, payment.CodeCardNumber},
+		400: {payment.CodeMalformed}, 413: {payment.CodeTooLarge}, 410: {payment.CodeTokenExpired},
+		422: {payment.CodeInvalid, payment.CodeCardNumber, payment.CodeTokenInvalid},
 	}
 	var problem details
 	if err := json.Unmarshal([]byte(got.body), &problem); err != nil {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"github.com/paybuf/paybuf/internal/body"
 	"github.com/paybuf/paybuf/internal/object"
 	"github.com/paybuf/paybuf/internal/problem"
 	"github.com/paybuf/paybuf/payment"
@@ -47,11 +48,14 @@ type Config struct {
 	PublicURL string
 	// Outcomes, if not nil, is asked whether a repeated payment is final already.
 	Outcomes Outcomes
+	// Backlog and Outcomes, those that are not nil, are asked whether what came with
+	// an expired payment token was submitted in time.
+	Backlog Backlog
 	// Reserver, if not nil, keeps idempotency keys. Without one the header
 	// Idempotency-Key is ignored: the order number still tells a repetition.
 	Reserver Reserver
-	// OutcomeTimeout limits that question; after it the first answer is repeated.
-	// 250 ms if 0.
+	// OutcomeTimeout limits such questions; after it the first answer is repeated, and
+	// a token's request is to be sent again. 250 ms if 0.
 	OutcomeTimeout time.Duration
 	// BodyTimeout limits the arrival of a body; 10 s if 0.
 	BodyTimeout time.Duration
@@ -88,6 +92,8 @@ type Handler struct {
 	cfg    Config
 	busy   sync.Map // the payment.KeyHash of each request under way that has a key
 }
+
+const bodyBytesMax = 64 << 10
 
 // durabilityHeader says what holds a request that was accepted.
 const durabilityHeader = "Paybuf-Durability"
@@ -128,19 +134,28 @@ func (h *Handler) create(w http.ResponseWriter, r *http.Request) {
 
 // read makes a request of the body, or an error that names all that is wrong.
 func (h *Handler) read(w http.ResponseWriter, r *http.Request, tenant payment.TenantID) (payment.Request, error) {
-	if err := checkMediaType(r.Header); err != nil {
-		return payment.Request{}, err
-	}
-	body, err := readBody(w, r, bodyBytesMax, h.cfg.BodyTimeout)
+	document, err := readDocument(w, r, &requestShape, h.cfg.BodyTimeout)
 	if err != nil {
 		return payment.Request{}, err
 	}
-	defer bodies.Put(body)
-	document, err := decode(body)
-	if err != nil {
-		return payment.Request{}, err
+	request, err := document.request(h.key, tenant, h.cfg.Clock())
+	if err == nil && document.late {
+		err = h.cfg.checkLate(r.Context(), request)
 	}
-	return document.request(h.key, tenant, h.cfg.Clock())
+	return request, err
+}
+
+// readDocument takes in a body of JSON. Its error is about the body as a whole.
+func readDocument(w http.ResponseWriter, r *http.Request, form *shape, timeout time.Duration) (document, error) {
+	if _, err := body.MediaType(r.Header, body.JSON); err != nil {
+		return document{}, err
+	}
+	whole, err := body.Read(w, r, bodyBytesMax, timeout)
+	if err != nil {
+		return document{}, err
+	}
+	defer body.Done(whole) // what a document holds was copied out
+	return decode(whole, form)
 }
 
 // put waits for the buffer.

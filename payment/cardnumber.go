@@ -32,6 +32,10 @@ func cardFields(draft Draft) []FieldError {
 	check("/payment_method", draft.PaymentMethod)
 	check("/customer", draft.Customer)
 	check("/description", draft.Description)
+	check("/not_before", draft.NotBefore)
+	if _, err := ParseID(draft.RetryOf); err != nil { // ids are drawn, so one may look like anything
+		check("/retry_of", draft.RetryOf)
+	}
 	for _, name := range metadataNames(draft, func(name, value string) bool {
 		return ContainsCardNumber(name) || ContainsCardNumber(value)
 	}) {

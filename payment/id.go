@@ -55,6 +55,12 @@ func NewIDKey(secret []byte) (IDKey, error) {
 
 // digest is the beginning of the MAC of some parts, as text.
 func (k IDKey) digest(parts ...string) string {
+	sum := k.sum(parts...)
+	return idEncoding.EncodeToString(sum[:idBytes])
+}
+
+// sum is the MAC of some parts.
+func (k IDKey) sum(parts ...string) (sum [sha256.Size]byte) {
 	mac := k.macs.Get().(*idMAC) //nolint:forcetypeassert // the pool holds nothing else
 	defer k.macs.Put(mac)
 	mac.Reset()
@@ -67,7 +73,8 @@ func (k IDKey) digest(parts ...string) string {
 	}
 	_, _ = mac.Write(mac.buffer) // never fails
 	mac.buffer = mac.Sum(mac.buffer[:0])
-	return idEncoding.EncodeToString(mac.buffer[:idBytes])
+	copy(sum[:], mac.buffer)
+	return sum
 }
 
 // Derive gives the id of a tenant's order number: the same for every repetition,

@@ -296,7 +296,7 @@ func TestBatchPayments_refusesWhatItDoesNotKnow(t *testing.T) {
 	service.batches.kept[batch.ID] = batch
 	for query, says := range map[string]string{
 		"limit=0": "1 to 1000", "limit=1001": "1 to 1000", "limit=x": "1 to 1000", "limit=": "1 to 1000",
-		"state=paid": "one of queued, paying", "state=": "one of", "state=queued&state=paying": "more than once",
+		"state=paid": "one of queued, scheduled, paying", "state=": "one of", "state=queued&state=paying": "more than once",
 		"cursor=1": "next_cursor", "cursor=": "next_cursor", "cursor=YXQ6MDE": "next_cursor", // at:01
 		"cursor=YXQ6OTk5OQ": "next_cursor", "cursor=YXQ6LTE": "next_cursor", // at:9999, at:-1
 		"order_number=A-1": `"order_number"`, "x=4242424242424242": "unknown parameter", "4242424242424242=1": "unknown parameter",

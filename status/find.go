@@ -3,6 +3,7 @@ package status
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/paybuf/paybuf/payment"
 )
@@ -24,14 +25,44 @@ func (h *Handler) payment(ctx context.Context, tenant payment.TenantID, id payme
 	return found[0], nil
 }
 
-// paymentsOf finds the payments of an order number, oldest first.
+// paymentsOf finds the payments of an order number, oldest first. Behind the last
+// that is claimed the next may wait already, to try it again.
 func (h *Handler) paymentsOf(
 	ctx context.Context, tenant payment.TenantID, orderNumber string,
 ) ([]payment.Payment, error) {
-	id := h.key.Derive(tenant, orderNumber, "")
-	return h.find(ctx, tenant, id, func(ctx context.Context) ([]payment.Payment, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, h.cfg.ReadTimeout, errReadSlow)
+	defer cancel()
+	claimed := func(ctx context.Context) ([]payment.Payment, error) {
 		return h.reader.PaymentsByOrder(ctx, tenant, orderNumber)
-	})
+	}
+	found, err := h.find(ctx, tenant, h.key.Derive(tenant, orderNumber, ""), claimed)
+	if err != nil || !mayBeTriedAgain(found) {
+		return found, err
+	}
+	next := h.key.Derive(tenant, orderNumber, found[len(found)-1].ID)
+	request, waiting, err := h.backlog.Peek(ctx, next)
+	switch {
+	case err != nil:
+		return nil, notKnown(ctx, err)
+	case !waiting || request.Tenant != tenant:
+		return found, nil
+	}
+	if found, err = read(ctx, claimed); err != nil { // it may have been claimed meanwhile
+		return nil, err
+	}
+	if !slices.ContainsFunc(found, func(p payment.Payment) bool { return p.ID == next }) {
+		found = append(found, payment.Queue(request))
+	}
+	return found, nil
+}
+
+// mayBeTriedAgain tells whether the last of an order's payments may have a successor.
+func mayBeTriedAgain(found []payment.Payment) bool {
+	if len(found) == 0 {
+		return false
+	}
+	last := found[len(found)-1].State
+	return last == payment.Failed || last == payment.Canceled
 }
 
 // find asks for what is claimed, then for what waits in the buffer, then for what

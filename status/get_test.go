@@ -23,7 +23,7 @@ func TestGet_showsTheWholePayment(t *testing.T) {
 	want := `{"id":"` + string(p.ID) + `","object":"payment","order_number":"A-1001","amount":1999,"currency":"EUR",` +
 		`"state":"failed","final":true,"version":3,"status_url":"` + service.URL + object.Path(p.ID) + `",` +
 		`"accepted_at":"2026-11-21T09:00:00.000Z","customer":"c_81","description":null,"metadata":{},` +
-		`"payer_reference":"ch_9","failure":{"code":"insufficient_funds","message":"too little"},` +
+		`"not_before":null,"retry_of":null,"retried_by":null,"payer_reference":"ch_9","failure":{"code":"insufficient_funds","message":"too little"},` +
 		`"attempts":2,"updated_at":"2026-11-21T09:00:02.000Z"}`
 	if got.status != http.StatusOK || got.body != want {
 		t.Errorf("got  %d %s\nwant 200 %s", got.status, got.body, want)

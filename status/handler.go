@@ -9,7 +9,6 @@ package status
 import (
 	"context"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -90,7 +89,7 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
 		problem.Write(w, r, err)
 		return
 	}
-	etag := `"v` + strconv.FormatInt(found.Version, 10) + `"`
+	etag := object.ETag(found)
 	header := w.Header()
 	header.Set("ETag", etag)
 	setCaching(header)

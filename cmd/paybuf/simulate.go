@@ -17,7 +17,8 @@ func newSimulatePayer() *cobra.Command {
 		Long: `Speaks the generic payer's HTTP contract, and writes each charge to a ledger of
 its own, synced to disk, before it answers: the judge of whether anybody was
 charged twice. GET /ledger counts it. Faults are rates from 0 to 1, drawn from
---seed, so that a run can be repeated.
+--seed, so that a run can be repeated. The payment method tok_declined is always
+declined.
 
 Exit codes: 0 stopped by Ctrl-C or SIGTERM, 1 it failed, 2 the flags must change.`,
 		Example: `  paybuf simulate-payer --ledger payer.ndjson

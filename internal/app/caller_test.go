@@ -81,7 +81,12 @@ type shown struct {
 	Failure        struct {
 		Code string `json:"code"`
 	} `json:"failure"`
-	Data []shown `json:"data"`
+	NotBefore    string     `json:"not_before"`
+	RetryOf      payment.ID `json:"retry_of"`
+	RetriedBy    payment.ID `json:"retried_by"`
+	PaymentToken string     `json:"payment_token"`
+	ExpiresAt    string     `json:"expires_at"`
+	Data         []shown    `json:"data"`
 
 	Code      payment.Code `json:"code"`
 	Detail    string       `json:"detail"`

@@ -10,6 +10,7 @@ import (
 	"github.com/paybuf/paybuf/processor/payer/simulator"
 	"github.com/paybuf/paybuf/processor/reconcile"
 	"github.com/paybuf/paybuf/status"
+	"github.com/paybuf/paybuf/status/cancel"
 )
 
 // What each stage asks for, and who gives it.
@@ -17,6 +18,7 @@ var (
 	_ ingest.Putter        = (*buffer.Buffer)(nil)
 	_ ingest.Reserver      = (*buffer.Buffer)(nil)
 	_ ingest.BatchPutter   = (*buffer.Buffer)(nil)
+	_ ingest.Backlog       = (*buffer.Buffer)(nil)
 	_ ingest.Authenticator = (*access.Guard)(nil)
 	_ ingest.Outcomes      = (*postgres.DB)(nil)
 	_ access.Keyring       = (*buffer.Directory)(nil)
@@ -31,4 +33,7 @@ var (
 	_ status.BatchReader   = (*postgres.DB)(nil)
 	_ status.BatchBacklog  = (*buffer.Buffer)(nil)
 	_ status.Authenticator = (*access.Guard)(nil)
+	_ cancel.Ledger        = (*postgres.DB)(nil)
+	_ cancel.Backlog       = (*buffer.Buffer)(nil)
+	_ cancel.Authenticator = (*access.Guard)(nil)
 )

@@ -35,7 +35,7 @@ var table = []row{
 	{of: "payment", may: nothing, tests: nothing},
 	{of: "migrations", may: nothing, tests: nothing},
 
-	{of: "ingest", may: of("payment", "internal/problem", "internal/object", "internal/nearest"), tests: nothing},
+	{of: "ingest", may: of("payment", "internal/problem", "internal/object", "internal/body", "internal/nearest"), tests: nothing},
 	{of: "buffer", may: of("payment", "buffer/journal"), tests: servers},
 	{of: "buffer/journal", may: nothing, tests: nothing},
 	{of: "processor", may: of("payment"), tests: of("processor/processortest")},
@@ -49,8 +49,10 @@ var table = []row{
 	{of: "postgres", may: of("payment", "migrations"),
 		tests: of("internal/local/localtest", "processor/processortest")},
 	{of: "status", may: of("payment", "internal/problem", "internal/object"), tests: nothing},
+	{of: "status/cancel", may: of("payment", "internal/problem", "internal/object", "internal/body"), tests: nothing},
 
 	{of: "internal/problem", may: of("payment"), tests: nothing},
+	{of: "internal/body", may: of("payment"), tests: nothing},
 	{of: "internal/object", may: of("payment"), tests: nothing},
 	{of: "internal/access", may: of("payment"), tests: nothing},
 	{of: "internal/nearest", may: nothing, tests: nothing},

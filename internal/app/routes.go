@@ -15,6 +15,7 @@ import (
 	"github.com/paybuf/paybuf/internal/problem"
 	"github.com/paybuf/paybuf/payment"
 	"github.com/paybuf/paybuf/status"
+	"github.com/paybuf/paybuf/status/cancel"
 )
 
 // readyTimeout bounds what a probe waits for each dependency.
@@ -26,17 +27,19 @@ func (a *App) clientRoutes() http.Handler {
 	r.NotFound(problem.NotFound)
 	r.MethodNotAllowed(problem.MethodNotAllowed)
 	if a.opts.has(RoleIngest) {
-		cfg := ingest.Config{PublicURL: a.opts.PublicURL, Reserver: a.buffer, CountItems: a.metrics.countItems}
+		cfg := ingest.Config{PublicURL: a.opts.PublicURL, Reserver: a.buffer, Backlog: a.buffer, CountItems: a.metrics.countItems}
 		if a.db != nil { // a repetition then gets the outcome, if there is one
 			cfg.Outcomes = a.db
 		}
 		ingest.New(a.buffer, a.guard, a.idKey, cfg).Routes(r)
 		ingest.NewBatch(a.buffer, a.guard, a.idKey, cfg).Routes(r)
+		ingest.NewTokens(a.guard, a.idKey, cfg).Routes(r)
 	}
 	if a.opts.has(RoleStatus) {
 		cfg := status.Config{PublicURL: a.opts.PublicURL}
 		status.New(a.db, a.buffer, a.guard, a.idKey, cfg).Routes(r)
 		status.NewBatches(a.db, a.buffer, a.guard, a.idKey, cfg).Routes(r)
+		cancel.New(a.db, a.buffer, a.guard, a.idKey, cancel.Config{PublicURL: a.opts.PublicURL}).Routes(r)
 	}
 	return r
 }
@@ -68,9 +71,9 @@ func (a *App) ready(w http.ResponseWriter, r *http.Request) {
 		if role != "" && !slices.Contains(check.roles, role) {
 			continue
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+		ctx, done := context.WithTimeout(r.Context(), readyTimeout)
 		err := check.run(ctx)
-		cancel()
+		done()
 		body[check.name] = "ok"
 		if err != nil {
 			code = http.StatusServiceUnavailable

@@ -7,6 +7,7 @@
 package object
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/paybuf/paybuf/payment"
@@ -16,13 +17,14 @@ import (
 const timeLayout = "2006-01-02T15:04:05.000Z"
 
 // Payment is the wire form. Amount is in the currency's minor unit, and exact in
-// a double: payment.AmountMinorMax is below 2^53.
+// a double: payment.AmountMinorMax is below 2^53. Amount and currency are null of
+// an order that was canceled before its request came.
 type Payment struct {
 	ID          payment.ID    `json:"id"`
 	Object      string        `json:"object"` // "payment"
 	OrderNumber string        `json:"order_number"`
-	Amount      int64         `json:"amount"`
-	Currency    string        `json:"currency"`
+	Amount      *int64        `json:"amount"`
+	Currency    *string       `json:"currency"`
 	State       payment.State `json:"state"`
 	Final       bool          `json:"final"`
 	Version     int64         `json:"version"`
@@ -40,6 +42,9 @@ type Details struct {
 	Customer       *string           `json:"customer"`
 	Description    *string           `json:"description"`
 	Metadata       map[string]string `json:"metadata"`
+	NotBefore      *string           `json:"not_before"`
+	RetryOf        *payment.ID       `json:"retry_of"`
+	RetriedBy      *payment.ID       `json:"retried_by"` // the only member that changes without the version
 	PayerReference *string           `json:"payer_reference"`
 	Failure        *Failure          `json:"failure"` // null unless failed or parked
 	Attempts       int               `json:"attempts"`
@@ -62,10 +67,13 @@ type List struct {
 func Of(p payment.Payment, base string) Payment {
 	shown := brief(p, base)
 	shown.Details = &Details{
-		Customer:       textOrNull(p.Customer),
-		Description:    textOrNull(p.Description),
+		Customer:       orNull(p.Customer),
+		Description:    orNull(p.Description),
 		Metadata:       p.Metadata,
-		PayerReference: textOrNull(p.PayerReference),
+		NotBefore:      timeOrNull(p.NotBefore),
+		RetryOf:        orNull(p.RetryOf),
+		RetriedBy:      orNull(p.RetriedBy),
+		PayerReference: orNull(p.PayerReference),
 		Failure:        failureOrNull(p),
 		Attempts:       p.Attempts,
 		UpdatedAt:      timeText(p.UpdatedAt),
@@ -88,6 +96,16 @@ func Replayed(p payment.Payment, base string) Payment {
 	return shown
 }
 
+// ETag is the entity tag of a payment as Of shows it (RFC 9110, section 8.8.3).
+// A final payment gets no other version when it is tried again, yet shows it.
+func ETag(p payment.Payment) string {
+	tag := "v" + strconv.FormatInt(p.Version, 10)
+	if p.RetriedBy != "" {
+		tag += ".retried"
+	}
+	return `"` + tag + `"`
+}
+
 // ListOf shows payments in the order given.
 func ListOf(payments []payment.Payment, base string) List {
 	list := List{Object: "list", Data: make([]Payment, 0, len(payments))}
@@ -102,8 +120,8 @@ func brief(p payment.Payment, base string) Payment {
 		ID:          p.ID,
 		Object:      "payment",
 		OrderNumber: p.OrderNumber,
-		Amount:      p.Money.Minor(),
-		Currency:    p.Money.Currency(),
+		Amount:      orNull(p.Money.Minor()),
+		Currency:    orNull(p.Money.Currency()),
 		State:       p.State,
 		Final:       p.State.Final(),
 		Version:     p.Version,
@@ -114,11 +132,20 @@ func brief(p payment.Payment, base string) Payment {
 
 func timeText(at time.Time) string { return at.UTC().Format(timeLayout) }
 
-func textOrNull(text string) *string {
-	if text == "" {
+func timeOrNull(at time.Time) *string {
+	if at.IsZero() {
 		return nil
 	}
-	return &text
+	return new(timeText(at))
+}
+
+// orNull shows what was not given as null.
+func orNull[T comparable](given T) *T {
+	var nothing T
+	if given == nothing {
+		return nil
+	}
+	return &given
 }
 
 // failureOrNull shows no tenant what its payment only went through on the way:

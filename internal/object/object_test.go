@@ -62,21 +62,53 @@ func TestOf_showsAllThatIsKnown(t *testing.T) {
 	p.State, p.Version, p.Attempts, p.PayerReference = payment.Failed, 3, 2, "ch_9"
 	p.Failure = payment.Failure{Code: "insufficient_funds", Message: "the account has too little"}
 	p.UpdatedAt = p.AcceptedAt.Add(1500 * time.Millisecond)
+	p.NotBefore = p.AcceptedAt.Truncate(time.Hour).Add(30 * time.Minute)
+	p.RetryOf, p.RetriedBy = "pay_baaaaaaaaaaaaaaaaaaaaaaaaa", "pay_caaaaaaaaaaaaaaaaaaaaaaaaa"
 	want(t, written(t, object.Of(p, "")),
 		`{"id":"`+id+`","object":"payment","order_number":"A-1001","amount":1999,"currency":"EUR",`+
 			`"state":"failed","final":true,"version":3,`+
 			`"status_url":"/v1/payments/`+id+`","accepted_at":"2026-11-21T09:00:00.007Z",`+
 			`"customer":"c_81","description":"two books","metadata":{"a":"1","m":"13","z":"26"},`+
+			`"not_before":"2026-11-21T09:30:00.000Z","retry_of":"pay_baaaaaaaaaaaaaaaaaaaaaaaaa",`+
+			`"retried_by":"pay_caaaaaaaaaaaaaaaaaaaaaaaaa",`+
 			`"payer_reference":"ch_9","failure":{"code":"insufficient_funds","message":"the account has too little"},`+
 			`"attempts":2,"updated_at":"2026-11-21T09:00:01.507Z"}`)
 }
 
 func TestOf_whatIsNotThereIsNull(t *testing.T) {
 	got := written(t, object.Of(payment.Queue(request(t)), ""))
-	const end = `"customer":null,"description":null,"metadata":{},"payer_reference":null,"failure":null,` +
+	const end = `"customer":null,"description":null,"metadata":{},"not_before":null,"retry_of":null,"retried_by":null,"payer_reference":null,"failure":null,` +
 		`"attempts":0,"updated_at":"2026-11-21T09:00:00.007Z"}`
 	if !strings.HasSuffix(got, end) {
 		t.Errorf("got %s\nwant it to end in %s", got, end)
+	}
+}
+
+func TestOf_anOrderCanceledBeforeItsRequestCameHasNoAmount(t *testing.T) {
+	bare := payment.Payment{State: payment.Canceled, Version: 1}
+	bare.ID, bare.OrderNumber, bare.AcceptedAt, bare.UpdatedAt = id, "A-1001", request(t).AcceptedAt, request(t).AcceptedAt
+	const start = `{"id":"` + id + `","object":"payment","order_number":"A-1001","amount":null,"currency":null,"state":"canceled",`
+	if got := written(t, object.Of(bare, "")); !strings.HasPrefix(got, start) {
+		t.Errorf("got %s\nwant it to begin with %s", got, start)
+	}
+}
+
+func TestETag_isAnotherWheneverTheBytesAre(t *testing.T) {
+	p := payment.Queue(request(t))
+	p.State = payment.Failed
+	seen := map[string]string{}
+	for version := range int64(3) {
+		for _, by := range []payment.ID{"", "pay_baaaaaaaaaaaaaaaaaaaaaaaaa"} {
+			p.Version, p.RetriedBy = version, by
+			tag, body := object.ETag(p), written(t, object.Of(p, ""))
+			if other, taken := seen[tag]; taken {
+				t.Errorf("%s is of %s and of %s", tag, other, body)
+			}
+			seen[tag] = body
+		}
+	}
+	if _, plain := seen[`"v2"`]; !plain {
+		t.Errorf("the tags are %v", seen)
 	}
 }
 

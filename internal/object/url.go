@@ -13,6 +13,12 @@ const CollectionPath = "/v1/payments"
 // ItemPattern is the route of one payment, with its id as a parameter.
 const ItemPattern = CollectionPath + "/{id}"
 
+// Where payments are called off: one by its id, or an order's by its number.
+const (
+	CancelItemPattern = ItemPattern + "/cancel"
+	CancelOrderPath   = CollectionPath + "/cancel"
+)
+
 // hostBytesMax is the longest Host that is repeated: a DNS name of 253 and a port.
 const hostBytesMax = 259
 

@@ -15,11 +15,12 @@ import (
 // takes, since a row of CSV is longer as JSON.
 const batchBytesMax = 4 << 20
 
-// serve sends what comes over a lane: one by one, or all that waits as a batch.
+// serve sends what comes over a lane: one by one, or all that waits as a batch, be
+// it a single row: only what is in a batch is found by its id.
 func (s *sender) serve(ctx context.Context, lane <-chan request) {
 	for first := range lane {
-		if batch := s.collect(first, lane); len(batch) > 1 {
-			s.sendBatch(ctx, batch)
+		if s.batch > 1 {
+			s.sendBatch(ctx, s.collect(first, lane))
 		} else {
 			s.send(ctx, first)
 		}
@@ -43,7 +44,7 @@ func (s *sender) collect(first request, lane <-chan request) []request {
 }
 
 // sendBatch gets the answers to several requests of one lane. Those that are put
-// off are sent one by one, in their order, as patiently as any other.
+// off are sent as batches of one, in their order, as patiently as any other.
 func (s *sender) sendBatch(ctx context.Context, batch []request) {
 	if s.halted(ctx) {
 		return
@@ -59,10 +60,10 @@ func (s *sender) sendBatch(ctx context.Context, batch []request) {
 			s.count(next.row, *items[i].Payment, nil, took)
 		case !items[i].Temporary():
 			s.count(next.row, client.Payment{}, items[i].Err(), took)
-		case s.halted(ctx):
+		case s.halted(ctx) || len(batch) == 1: // the client has repeated it for as long as it may
 			s.count(next.row, client.Payment{}, fmt.Errorf("%w: %w", client.ErrNoAnswer, items[i].Err()), took)
 		default:
-			s.send(ctx, next)
+			s.sendBatch(ctx, batch[i:i+1])
 			continue
 		}
 		s.meter.advance(next.sizeBytes)
@@ -83,6 +84,9 @@ func (s *sender) submitBatch(ctx context.Context, batch []request) ([]client.Bat
 		}
 	}
 	answer, err := s.api.SubmitBatchJSON(ctx, lines)
+	if err == nil {
+		s.tally.batch(answer.ID)
+	}
 	problem, refused := errors.AsType[*client.Problem](err)
 	if refused && !errors.Is(err, client.ErrNoAnswer) && len(problem.Items) == len(batch) {
 		return problem.Items, nil

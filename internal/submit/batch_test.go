@@ -17,15 +17,17 @@ import (
 // acceptBatch answers each line as if it had come alone.
 func (f *fakeAPI) acceptBatch(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
-	var items []string
+	var items, putOff []string
 	accepted := 0
 	for i, line := range strings.Split(string(body), "\n") {
 		alone := httptest.NewRecorder()
 		member := "problem"
 		switch known := f.repeated(line); {
 		case strings.Contains(line, `"later"`) && !known:
+			putOff = append(putOff, line)
 			refuse(alone, http.StatusServiceUnavailable, "buffer_full", "", "later")
 		case strings.Contains(line, `"over"`) && !known:
+			putOff = append(putOff, line)
 			refuse(alone, http.StatusTooManyRequests, "tenant_share_exceeded", "", "later")
 		default:
 			f.accept(alone, httptest.NewRequestWithContext(r.Context(), http.MethodPost, "/v1/payments", strings.NewReader(line)))
@@ -36,6 +38,7 @@ func (f *fakeAPI) acceptBatch(w http.ResponseWriter, r *http.Request) {
 		}
 		items = append(items, fmt.Sprintf(`{"index":%d,"status":%d,%q:%s}`, i, alone.Code, member, alone.Body))
 	}
+	f.bodies = append(f.bodies, putOff...) // the next time they are taken
 	answer := fmt.Sprintf(`{"id":"bat_6hipcqekvidpkogichfupc3c5e","code":"batch_refused","items":[%s]}`, strings.Join(items, ","))
 	if accepted == 0 {
 		w.Header().Set("Content-Type", "application/problem+json")
@@ -74,7 +77,8 @@ func TestBatch_theOutcomeIsThatOfSingleRequests(t *testing.T) {
 	}
 }
 
-// An item that is put off is sent again alone, and what repeats it after it.
+// An item that is put off is sent again as a batch of one, and what repeats it after
+// it.
 func TestBatch_whatIsPutOffIsRepeated(t *testing.T) {
 	api := &fakeAPI{}
 	s, tally := newBatchSender(t, api)

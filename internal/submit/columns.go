@@ -15,11 +15,12 @@ const (
 	paymentMethodColumn = "payment_method"
 	customerColumn      = "customer"
 	descriptionColumn   = "description"
+	notBeforeColumn     = "not_before"
 )
 
 // columns are where the parts of an order stand in a record.
 type columns struct {
-	order, amount, currency, paymentMethod, customer, description table.Column
+	order, amount, currency, paymentMethod, customer, description, notBefore table.Column
 }
 
 // findColumns resolves a mapping against a header row.
@@ -41,6 +42,8 @@ func findColumns(head table.Header, mapping Columns) (columns, error) {
 		{into: &found.customer, what: "customer", name: mapping.Customer, usual: customerColumn, optional: true},
 		{into: &found.description, what: "description", name: mapping.Description, usual: descriptionColumn,
 			optional: true},
+		{into: &found.notBefore, what: "not before", name: mapping.NotBefore, usual: notBeforeColumn,
+			fixed: mapping.FixedNotBefore, optional: true},
 	} {
 		if wanted.fixed != "" {
 			*wanted.into = table.Fixed(wanted.fixed)

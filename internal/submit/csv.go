@@ -4,11 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
+	"time"
 
 	"github.com/paybuf/paybuf/client"
 	"github.com/paybuf/paybuf/internal/table"
 	"github.com/paybuf/paybuf/payment"
 )
+
+var errNoTime = errors.New("/not_before must be a time such as 2026-11-21T09:00:00Z")
 
 // csvRequests reads a CSV file whose first row names the columns.
 type csvRequests struct {
@@ -67,4 +71,21 @@ func (c *csvRequests) fill(read *request, record []string) {
 		return
 	}
 	read.order.AmountMinor = minor
+	if read.order.NotBefore, err = readTime(c.columns.notBefore.Of(record)); err != nil {
+		read.refuse(payment.CodeInvalid, err.Error())
+	}
+}
+
+// readTime gives zero for a row that may be paid at once. Its error does not repeat
+// the text: a wrongly mapped column may hold anything.
+func readTime(text string) (time.Time, error) {
+	text = strings.TrimSpace(text)
+	if text == "" {
+		return time.Time{}, nil
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return time.Time{}, errNoTime
+	}
+	return at, nil
 }

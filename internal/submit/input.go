@@ -17,7 +17,8 @@ type request struct {
 	row       Row
 	sizeBytes int64 // in the input, for the progress
 
-	orderNumber string // chooses the lane
+	orderNumber string     // chooses the lane
+	retryOf     payment.ID // as the row has it
 	order       client.Order
 	json        []byte // sent as it is, in place of order, if not nil
 

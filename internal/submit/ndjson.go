@@ -47,30 +47,43 @@ func (n *ndjsonRequests) next() (request, error) {
 
 func (n *ndjsonRequests) request(line []byte) request {
 	read := request{row: n.row, sizeBytes: int64(len(line) + 1), json: line}
-	number, problem := orderNumberOf(line)
+	identity, problem := identityOf(line)
 	if problem != "" {
 		read.refuse(payment.CodeMalformed, problem)
 	}
-	read.orderNumber = number
+	read.orderNumber, read.retryOf = identity.orderNumber, identity.retryOf
 	return read
 }
 
-// orderNumberOf finds the member that chooses the lane. It is more lenient than
-// the API, which has the last word.
-func orderNumberOf(line []byte) (number, problem string) {
+// lenient reads what only the API may refuse.
+var lenient = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+
+// identityOf finds the member that chooses the lane, the order number or the payment
+// token in its place, and which payment is tried again. It is more lenient than the
+// API, which has the last word.
+func identityOf(line []byte) (identity link, problem string) {
 	var wanted struct {
-		OrderNumber jsontext.Value `json:"order_number"`
+		OrderNumber  jsontext.Value `json:"order_number"`
+		PaymentToken jsontext.Value `json:"payment_token"`
+		RetryOf      jsontext.Value `json:"retry_of"`
 	}
-	lenient := []json.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
-	if err := json.Unmarshal(line, &wanted, lenient...); err != nil {
-		return "", "the line is not one JSON object"
+	if err := json.Unmarshal(line, &wanted, lenient); err != nil {
+		return link{}, "the line is not one JSON object"
 	}
 	written := wanted.OrderNumber
 	if len(written) == 0 {
-		return "", "the object has no order_number"
+		written = wanted.PaymentToken
 	}
+	if len(written) == 0 {
+		return link{}, "the object has no order_number"
+	}
+	return link{textOf(written), payment.ID(textOf(wanted.RetryOf))}, ""
+}
+
+// textOf unquotes a string. What is none the API will refuse.
+func textOf(written jsontext.Value) string {
 	if unquoted, err := jsontext.AppendUnquote(nil, written); err == nil {
-		return string(unquoted), ""
+		return string(unquoted)
 	}
-	return string(written), "" // no text: the API will refuse it
+	return string(written)
 }

@@ -63,6 +63,10 @@ type Options struct {
 	// waited for.
 	GiveUpAfter time.Duration
 
+	// RetryFailed, if not empty, names batches: of the file only those rows are sent
+	// whose payments in them have failed, as tries of these again.
+	RetryFailed []payment.BatchID
+
 	Wait        bool          // for the end of every payment that was accepted
 	WaitTimeout time.Duration // of all of that waiting; WaitTimeoutDefault
 
@@ -90,6 +94,10 @@ type Columns struct {
 	// Customer and Description may be missing unless they are named here. They are
 	// "customer" and "description" by default.
 	Customer, Description string
+	// NotBefore is the column of the time before which a row must not be paid; it is
+	// "not_before" by default and may be missing. FixedNotBefore stands for every row
+	// instead. Both are RFC 3339, and empty for at once.
+	NotBefore, FixedNotBefore string
 }
 
 // withDefaults fills in what was left out.
@@ -148,6 +156,14 @@ func (o Options) check() error {
 	case o.GiveUpAfter < 0 || o.WaitTimeout < 0:
 		return errors.New("a time to give up after must not be negative")
 	}
+	for _, batch := range o.RetryFailed {
+		if _, err := payment.ParseBatchID(string(batch)); err != nil {
+			return fmt.Errorf("%q: %w", batch, err)
+		}
+	}
+	if o.Format == NDJSON && (o.CSV.NotBefore != "" || o.CSV.FixedNotBefore != "") {
+		return errors.New("not before: of NDJSON each row says it itself, as its member not_before")
+	}
 	return o.CSV.check()
 }
 
@@ -159,6 +175,11 @@ func (c Columns) check() error {
 		return errors.New("currency: give a column or one for all rows, not both")
 	case c.PaymentMethod != "" && c.FixedPaymentMethod != "":
 		return errors.New("payment method: give a column or one for all rows, not both")
+	case c.NotBefore != "" && c.FixedNotBefore != "":
+		return errors.New("not before: give a column or one time for all rows, not both")
+	}
+	if _, err := readTime(c.FixedNotBefore); err != nil {
+		return err
 	}
 	return nil
 }

@@ -47,6 +47,11 @@ func (s Summary) lines() []tableLine {
 		{"  lost", s.LostRequests, "without a definite answer"},
 		{"retried sends", s.Retries, ""},
 	}
+	if len(s.Retried) > 0 {
+		lines = append(lines,
+			tableLine{"retried rows", s.Requests, "their payments had failed"},
+			tableLine{"skipped rows", s.Skipped, "their payments had not, or are of another batch"})
+	}
 	if s.Settlement != nil {
 		lines = append(lines, s.Settlement.lines()...)
 	}
@@ -76,6 +81,12 @@ func (s Summary) writeRemarks(text *strings.Builder) {
 		fmt.Fprintf(text, "\nrefused, the first %d of %s:\n", len(s.Refusals), grouped(s.Refused))
 		for _, refusal := range s.Refusals {
 			fmt.Fprintf(text, "  line %s: %s: %s\n", refusal.Row, printable(string(refusal.Code)), printable(refusal.Detail))
+		}
+	}
+	if len(s.Batches) > 0 {
+		fmt.Fprintf(text, "\nbatches, the first %d of %s:\n", min(len(s.Batches), batchesShownMax), grouped(int64(len(s.Batches))))
+		for _, id := range s.Batches[:min(len(s.Batches), batchesShownMax)] {
+			fmt.Fprintf(text, "  %s\n", id)
 		}
 	}
 	if len(s.LostRows) > 0 {

@@ -5,6 +5,8 @@ import (
 	"io"
 
 	"github.com/go-json-experiment/json"
+
+	"github.com/paybuf/paybuf/payment"
 )
 
 // summaryJSON is the summary for programs. Members are added, never renamed.
@@ -16,6 +18,9 @@ type summaryJSON struct {
 	Refused     int64         `json:"refused"`
 	Lost        int64         `json:"lost"`
 	Retries     int64         `json:"retries"`
+	Batches     []string      `json:"batches,omitempty"`
+	Retried     []string      `json:"retried_batches,omitempty"`
+	Skipped     *int64        `json:"skipped,omitzero"` // beside retried_batches
 	Refusals    []refusalJSON `json:"refusals"`
 	LostRows    []rowJSON     `json:"lost_rows"`
 	LastError   string        `json:"last_error,omitzero"`
@@ -67,9 +72,13 @@ func (s Summary) wire() summaryJSON {
 	wire := summaryJSON{
 		Requests: s.Requests, Accepted: s.Accepted, Duplicates: s.Duplicates, Conflicts: s.Conflicts,
 		Refused: s.Refused, Lost: s.LostRequests, Retries: s.Retries,
+		Batches: textsOf(s.Batches), Retried: textsOf(s.Retried),
 		LastError: s.LastError, Stopped: s.Stopped, Interrupted: s.Interrupted,
 		DurationSeconds: s.Duration.Seconds(), PerSecond: s.PerSecond(),
 		LatencyP50Seconds: s.LatencyP50.Seconds(), LatencyP99Seconds: s.LatencyP99.Seconds(),
+	}
+	if len(s.Retried) > 0 {
+		wire.Skipped = &s.Skipped
 	}
 	for _, refusal := range s.Refusals {
 		wire.Refusals = append(wire.Refusals, refusalJSON{
@@ -88,4 +97,12 @@ func (s Summary) wire() summaryJSON {
 		}
 	}
 	return wire
+}
+
+func textsOf(ids []payment.BatchID) []string {
+	var texts []string
+	for _, id := range ids {
+		texts = append(texts, string(id))
+	}
+	return texts
 }

@@ -50,6 +50,7 @@ type run struct {
 	in      *input
 	display display
 	http    *http.Client
+	failed  map[link]payment.ID // of the batches to retry; nil if there are none
 }
 
 func (r *run) do(ctx context.Context) (Summary, error) {
@@ -58,6 +59,7 @@ func (r *run) do(ctx context.Context) (Summary, error) {
 	stopped, err := r.send(ctx, tally)
 	summary := tally.result()
 	summary.Duration = time.Since(began)
+	summary.Retried = r.opts.RetryFailed
 	if stopped != nil {
 		summary.Stopped = stopped.Error()
 	}
@@ -92,6 +94,11 @@ func (r *run) send(ctx context.Context, tally *tally) (stopped, err error) {
 	s := &sender{api: api, concurrency: r.opts.Concurrency, batch: r.opts.Batch, tally: tally, patience: patience, meter: sending}
 	r.display.begin(sending)
 	defer r.display.end()
+	if len(r.opts.RetryFailed) > 0 {
+		if r.failed, err = failedOf(ctx, api, r.opts.RetryFailed); err != nil {
+			return nil, fmt.Errorf("retry what has failed: %w", err)
+		}
+	}
 	for pass := 1; pass <= r.opts.Repeat && ctx.Err() == nil && s.reason() == nil; pass++ {
 		if err := r.pass(ctx, s, pass); err != nil {
 			return s.reason(), err
@@ -107,6 +114,9 @@ func (r *run) pass(ctx context.Context, s *sender, pass int) error {
 	rows, file, err := r.in.open(pass)
 	if err != nil {
 		return err
+	}
+	if r.failed != nil {
+		rows = &retries{requests: rows, failed: r.failed, tally: s.tally, meter: s.meter}
 	}
 	if err := s.pass(ctx, rows); err != nil {
 		return errors.Join(fmt.Errorf("%s: %w", r.opts.File, err), file.Close())

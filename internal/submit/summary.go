@@ -23,6 +23,14 @@ type Summary struct {
 	Refused      int64 // by the API, or here if it could not even be sent
 	LostRequests int64 // without a definite answer
 
+	// Batches are those that the rows went as, the first ten thousand.
+	Batches []payment.BatchID
+	// Retried are the batches whose failed payments were tried again, if that was
+	// asked for. Requests is then how many rows were, and Skipped how many were left
+	// out since their payments have not failed, or are not in those batches.
+	Retried []payment.BatchID
+	Skipped int64
+
 	Refusals []Refusal // the first few
 	LostRows []Row     // the first few
 	Retries  int64     // sends that repeated one without an answer

@@ -12,6 +12,8 @@ import (
 const (
 	refusalsShownMax = 5
 	lostShownMax     = 10
+	batchesKeptMax   = 10_000
+	batchesShownMax  = 10
 )
 
 // tally counts the answers of a run. All lanes write to it.
@@ -21,10 +23,11 @@ type tally struct {
 	latency histogram
 	known   map[payment.ID]struct{} // nil if payments are not waited for
 	ids     []payment.ID            // the same, the oldest first
+	batches map[payment.BatchID]struct{}
 }
 
 func newTally(keepIDs bool) *tally {
-	t := &tally{}
+	t := &tally{batches: map[payment.BatchID]struct{}{}}
 	if keepIDs {
 		t.known = make(map[payment.ID]struct{})
 	}
@@ -75,6 +78,25 @@ func (t *tally) lost(row Row, why error) {
 	t.summary.LostRequests++
 	t.summary.LostRows = keepFirst(t.summary.LostRows, row, lostShownMax, compareRows)
 	t.summary.LastError = why.Error()
+}
+
+// batch notes where a batch can be asked for. One whose items were all known before
+// has an id all the same.
+func (t *tally) batch(id payment.BatchID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, known := t.batches[id]; known || len(t.batches) == batchesKeptMax {
+		return
+	}
+	t.batches[id] = struct{}{}
+	t.summary.Batches = append(t.summary.Batches, id)
+}
+
+// skip counts a row that was left out since its payment has not failed.
+func (t *tally) skip() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.summary.Skipped++
 }
 
 func (t *tally) retried() {

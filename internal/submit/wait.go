@@ -110,7 +110,7 @@ func (w *waiter) poll(ctx context.Context, id payment.ID) (ended bool) {
 		w.ended.Canceled++
 	case payment.Parked:
 		w.ended.Parked++
-	case payment.Queued, payment.Paying, payment.Retrying, payment.Unknown, payment.Pending:
+	case payment.Queued, payment.Scheduled, payment.Paying, payment.Retrying, payment.Unknown, payment.Pending:
 		w.notePause(found.RetryAfter)
 		return false
 	default: // a state of a later version

@@ -19,6 +19,7 @@ type order struct {
 	key       string // "" if none
 	money     payment.Money
 	body      digest
+	declines  bool // the payment method is DeclinedMethod
 }
 
 // operation is one send that the payer worked on.

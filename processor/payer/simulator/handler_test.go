@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/paybuf/paybuf/payment"
 )
 
 // exchange is what came back over HTTP.
@@ -97,6 +99,33 @@ func TestHandler_speaksTheContract(t *testing.T) {
 	wantExchange(t, mustDo(t, "GET", url+"/healthz", "", ""), 200, `{"status":"ok"}`)
 	wantExchange(t, mustDo(t, "GET", url+"/ledger", "", ""), 200,
 		`{"charges":1,"references":1,"doubled":0,"declined":0,"pending":0,"sends":4,"lookups":2,"sums":{"EUR":1999}}`)
+}
+
+func TestHandler_declinesOnePaymentMethodAlways(t *testing.T) {
+	e, url := serve(t, Options{})
+	body := strings.Replace(order1("pay_a"), "tok_visa", DeclinedMethod, 1)
+	for range 2 {
+		if got := mustDo(t, "POST", url+"/charges", "pay_a", body); !strings.Contains(got.body, `"status":"declined"`) {
+			t.Errorf("got %d %s", got.status, got.body)
+		}
+	}
+	if got := mustDo(t, "POST", url+"/charges", "pay_b", order1("pay_b")); got.status != 201 {
+		t.Errorf("another method is answered %d %s", got.status, got.body)
+	}
+	request := payment.Request{ID: "pay_c", PaymentMethod: DeclinedMethod, Money: mustEUR(t)}
+	if got := e.Charge(t.Context(), request); got.Verdict != payment.VerdictDeclined {
+		t.Errorf("in-process: %+v", got)
+	}
+	wantCounts(t, e, 1, 1, 0)
+}
+
+func mustEUR(t *testing.T) payment.Money {
+	t.Helper()
+	money, err := payment.NewMoney(1999, "EUR")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return money
 }
 
 func TestHandler_anotherKeyOrNoneChargesAgain(t *testing.T) {

@@ -23,6 +23,7 @@ func (e *Engine) Charge(ctx context.Context, request payment.Request) payment.An
 		key:       string(request.ID),
 		money:     request.Money,
 		body:      digest(fingerprint[:len(digest{})]),
+		declines:  request.PaymentMethod == DeclinedMethod,
 	}
 	replies := make(chan reply, 1)
 	go func() {

@@ -13,6 +13,10 @@ const (
 	hangTimeoutDefault = time.Minute
 )
 
+// DeclinedMethod is a payment method that is always declined, so that a client can
+// try what it does then without declining all others.
+const DeclinedMethod = "tok_declined"
+
 // Options say how the payer behaves. The zero value is a payer that behaves
 // well, but for the ledger's file, which is required. A rate is 0 (never) to 1
 // (always).

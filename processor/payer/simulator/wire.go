@@ -29,7 +29,10 @@ func (c chargeRequest) order(key string, money payment.Money) order {
 	if key == c.Reference {
 		key = c.Reference // one copy in memory: they are the same by default
 	}
-	return order{reference: c.Reference, key: key, money: money, body: digest(fingerprint[:len(digest{})])}
+	return order{
+		reference: c.Reference, key: key, money: money, body: digest(fingerprint[:len(digest{})]),
+		declines: c.PaymentMethod == DeclinedMethod,
+	}
 }
 
 // chargeObject is how a charge is told.

@@ -1,4 +1,8 @@
-package ingest
+// Package body takes the bodies of requests in.
+//
+// It promises that a body has a media type that was asked for, a limit of size and
+// a limit of time, and that no answer repeats what was sent.
+package body
 
 import (
 	"bytes"
@@ -15,22 +19,15 @@ import (
 	"github.com/paybuf/paybuf/payment"
 )
 
-const bodyBytesMax = 64 << 10
+// buffers are of bodies that were read and done with.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// bodies are buffers of bodies that were read: what a request holds was copied out.
-var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+// JSON is the media type of nearly all bodies.
+const JSON = "application/json"
 
-const jsonType = "application/json"
-
-// checkMediaType allows JSON in UTF-8 and nothing around it.
-func checkMediaType(header http.Header) error {
-	_, err := mediaTypeOf(header, jsonType)
-	return err
-}
-
-// mediaTypeOf tells which of the allowed media types a body has. The answer never
-// repeats what was sent.
-func mediaTypeOf(header http.Header, allowed ...string) (string, error) {
+// MediaType tells which of the allowed media types a body has: in UTF-8, and with
+// nothing around it. Its error has CodeMediaType.
+func MediaType(header http.Header, allowed ...string) (string, error) {
 	wanted := "send Content-Type: " + strings.Join(allowed, " or ")
 	kinds := header.Values("Content-Type")
 	switch {
@@ -53,20 +50,21 @@ func mediaTypeOf(header http.Header, allowed ...string) (string, error) {
 	return kind, nil
 }
 
-// readBody takes a body of up to bytesMax in, within its time. After an error the connection
-// is not used again: what is left of the body may never come, or may not end.
-func readBody(
+// Read takes a body of up to bytesMax in, within its time. Its error has
+// CodeTooLarge or CodeMalformed; the connection is then not used again: what is left
+// of the body may never come, or may not end.
+func Read(
 	w http.ResponseWriter, r *http.Request, bytesMax int64, timeout time.Duration,
 ) (*bytes.Buffer, error) {
 	if r.ContentLength > bytesMax {
 		w.Header().Set("Connection", "close")
-		return nil, tooLarge(bytesMax)
+		return nil, TooLarge(bytesMax)
 	}
 	// Without a deadline (httptest's recorder knows none) the server's own holds.
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Now().Add(timeout))
 
-	body := bodies.Get().(*bytes.Buffer) //nolint:forcetypeassert // the pool holds nothing else
+	body := buffers.Get().(*bytes.Buffer) //nolint:forcetypeassert // the pool holds nothing else
 	body.Reset()
 	if _, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, bytesMax)); err != nil {
 		w.Header().Set("Connection", "close")
@@ -77,10 +75,13 @@ func readBody(
 	return body, nil
 }
 
+// Done gives the buffer of a body back, of which nothing may be used any more.
+func Done(read *bytes.Buffer) { buffers.Put(read) }
+
 // unread says why a body could not be read.
 func unread(err error, timeout time.Duration) error {
 	if over, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return tooLarge(over.Limit)
+		return TooLarge(over.Limit)
 	}
 	detail := "the body ended before all of it had come"
 	if slow, ok := errors.AsType[net.Error](err); ok && slow.Timeout() {
@@ -89,7 +90,8 @@ func unread(err error, timeout time.Duration) error {
 	return &payment.Error{Code: payment.CodeMalformed, Detail: detail, Cause: err}
 }
 
-func tooLarge(bytesMax int64) error {
+// TooLarge refuses what has more bytes than it may.
+func TooLarge(bytesMax int64) error {
 	return &payment.Error{
 		Code:   payment.CodeTooLarge,
 		Detail: fmt.Sprintf("the body has more than %d bytes", bytesMax),

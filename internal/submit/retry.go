@@ -1,0 +1,107 @@
+package submit
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/paybuf/paybuf/client"
+	"github.com/paybuf/paybuf/payment"
+)
+
+// failedPagesMax bounds the listing of one batch, whatever its cursors say.
+const failedPagesMax = 100
+
+// link is what a row and the payment that came of it have in common: the order
+// number, and which payment it tried again.
+type link struct {
+	orderNumber string
+	retryOf     payment.ID
+}
+
+// failedOf lists the payments of batches that have failed.
+func failedOf(ctx context.Context, api *client.Client, batches []payment.BatchID) (map[link]payment.ID, error) {
+	failed := map[link]payment.ID{}
+	for _, batch := range batches {
+		if err := addFailed(ctx, api, batch, failed); err != nil {
+			return nil, err
+		}
+	}
+	return failed, nil
+}
+
+func addFailed(ctx context.Context, api *client.Client, batch payment.BatchID, failed map[link]payment.ID) error {
+	cursor := ""
+	for range failedPagesMax {
+		page, err := api.BatchPayments(ctx, batch, payment.Failed, cursor)
+		if err != nil {
+			return err
+		}
+		for _, p := range page.Payments {
+			failed[link{p.OrderNumber, p.RetryOf}] = p.ID
+		}
+		if cursor = page.NextCursor; cursor == "" {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s has more than %d pages", batch, failedPagesMax)
+}
+
+// retries reads those rows of another input whose payments have failed, as tries of
+// them again. Sent twice, they are repetitions like all others.
+type retries struct {
+	requests
+	failed map[link]payment.ID
+	tally  *tally
+	meter  *meter
+}
+
+// next implements requests.
+func (r *retries) next() (request, error) {
+	for {
+		read, err := r.requests.next()
+		if err != nil || read.unsendable != nil {
+			return read, err
+		}
+		failed, found := r.failed[link{read.orderNumber, read.retryOf}]
+		if !found {
+			r.tally.skip()
+			r.meter.advance(read.sizeBytes)
+			continue
+		}
+		read.order.RetryOf = failed
+		if read.json != nil {
+			read.json = withRetryOf(read.json, failed)
+		}
+		return read, nil
+	}
+}
+
+// withRetryOf puts the member in, in the place of the one that is there. All else
+// stays as it was written, and what is wrong with that is for the API to say.
+func withRetryOf(line []byte, id payment.ID) []byte {
+	const name = `"retry_of"`
+	reader := jsontext.NewDecoder(bytes.NewReader(line), lenient)
+	out := append(make([]byte, 0, len(line)+64), `{`+name+`:"`+string(id)+`"`...)
+	if _, err := reader.ReadToken(); err != nil {
+		return line
+	}
+	for reader.PeekKind() == '"' {
+		member, err := reader.ReadValue()
+		member = bytes.Clone(member)
+		if err != nil {
+			return line
+		}
+		value, err := reader.ReadValue()
+		if err != nil {
+			return line
+		}
+		if text, err := jsontext.AppendUnquote(nil, member); err == nil && string(text) == "retry_of" {
+			continue
+		}
+		out = append(append(append(append(out, ','), member...), ':'), value...)
+	}
+	return append(out, '}')
+}

@@ -1,0 +1,134 @@
+package cancel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/paybuf/paybuf/payment"
+)
+
+const (
+	// waitingLinksMax is how many payments of one order may wait behind each other
+	// and be canceled with one request.
+	waitingLinksMax = 16
+	retryAfter      = time.Second
+)
+
+var errSlow = errors.New("the cancellation was not through in time")
+
+// cancelPayment cancels one payment. The buffer is asked first: what moves on from
+// there meanwhile is in the ledger by the time that this is asked.
+func (h *Handler) cancelPayment(
+	ctx context.Context, tenant payment.TenantID, id payment.ID,
+) (payment.Payment, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, h.cfg.Timeout, errSlow)
+	defer cancel()
+	waiting, err := h.peek(ctx, tenant, id)
+	if err != nil {
+		return payment.Payment{}, notKnown(ctx, err)
+	}
+	return h.decide(ctx, payment.Cancellation{Tenant: tenant, ID: id, Waiting: waiting})
+}
+
+// cancelOrder cancels the last payment of an order, also before its first has come.
+// The ledger knows which was claimed last; those that wait behind it follow.
+func (h *Handler) cancelOrder(
+	ctx context.Context, tenant payment.TenantID, orderNumber string,
+) (payment.Payment, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, h.cfg.Timeout, errSlow)
+	defer cancel()
+	first := h.key.Derive(tenant, orderNumber, "")
+	waiting, err := h.peek(ctx, tenant, first)
+	if err != nil {
+		return payment.Payment{}, notKnown(ctx, err)
+	}
+	last, err := h.decide(ctx, payment.Cancellation{
+		Tenant: tenant, OrderNumber: orderNumber, First: first, Waiting: waiting,
+	})
+	for range waitingLinksMax {
+		over, isOver, readErr := h.overOf(ctx, tenant, last, err)
+		if readErr != nil {
+			return payment.Payment{}, notKnown(ctx, readErr)
+		}
+		if !isOver {
+			return last, err
+		}
+		next := h.key.Derive(tenant, orderNumber, over)
+		behind, peekErr := h.peek(ctx, tenant, next)
+		if peekErr != nil {
+			return payment.Payment{}, notKnown(ctx, peekErr)
+		}
+		if behind == nil {
+			return last, err
+		}
+		last, err = h.decide(ctx, payment.Cancellation{Tenant: tenant, ID: next, Waiting: behind})
+	}
+	return payment.Payment{}, notKnown(ctx, fmt.Errorf("more than %d payments of one order wait", waitingLinksMax))
+}
+
+// overOf gives the payment that is certainly not charged after the ledger's answer:
+// the one that it canceled, or that it did not cancel since it had failed. Only
+// behind such a one it matters what waits.
+func (h *Handler) overOf(
+	ctx context.Context, tenant payment.TenantID, canceled payment.Payment, refusal error,
+) (id payment.ID, over bool, err error) {
+	if refusal == nil {
+		return canceled.ID, true, nil
+	}
+	id, named := paymentOf(refusal)
+	if !named {
+		return "", false, nil
+	}
+	found, err := h.ledger.Payment(ctx, tenant, id)
+	return id, found.State == payment.Failed, err
+}
+
+// peek finds the tenant's request that waits in the buffer, nil if none does.
+func (h *Handler) peek(ctx context.Context, tenant payment.TenantID, id payment.ID) (*payment.Request, error) {
+	request, found, err := h.backlog.Peek(ctx, id)
+	if err != nil || !found || request.Tenant != tenant {
+		return nil, err
+	}
+	return &request, nil
+}
+
+// decide has the ledger judge. Its refusals are the client's to know, anything else
+// means that nobody knows.
+func (h *Handler) decide(ctx context.Context, c payment.Cancellation) (payment.Payment, error) {
+	canceled, err := h.ledger.Cancel(ctx, c)
+	if err == nil {
+		return canceled, nil
+	}
+	switch code, _ := payment.CodeOf(err); code { //nolint:exhaustive // the rest is one
+	case payment.CodeNotFound:
+		return payment.Payment{}, &payment.Error{Code: payment.CodeNotFound, Detail: "there is no such payment"}
+	case payment.CodeNotCancelable:
+		return payment.Payment{}, err
+	}
+	return payment.Payment{}, notKnown(ctx, err)
+}
+
+// paymentOf gives the payment that a refusal names.
+func paymentOf(err error) (payment.ID, bool) {
+	coded, ok := errors.AsType[*payment.Error](err)
+	if !ok || coded.Code != payment.CodeNotCancelable || coded.PaymentID == "" {
+		return "", false
+	}
+	return coded.PaymentID, true
+}
+
+// notKnown is the answer when something did not answer, whatever it was.
+func notKnown(ctx context.Context, err error) error {
+	answer := &payment.Error{
+		Code:       payment.CodeUnavailable,
+		Detail:     "it is not known at the moment whether the payment is canceled; send the request again, which is safe",
+		RetryAfter: retryAfter,
+		Cause:      err,
+	}
+	if ctx.Err() != nil {
+		answer.Cause = errors.Join(context.Cause(ctx), err)
+	}
+	return answer
+}
