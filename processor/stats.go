@@ -15,6 +15,7 @@ type Stats struct {
 	Buried       int64 // dead letters
 	Charges      int64 // calls that may charge
 	Lookups      int64 // questions
+	Voids        int64 // calls that take back
 	Mismatches   int64 // answers about another amount, currency or payment: alarm
 	LateWrites   int64 // outcomes whose fence had moved on
 	LedgerErrors int64
@@ -28,6 +29,7 @@ type counters struct {
 	claimed, duplicates, conflicts, buried     atomic.Int64
 	batches                                    atomic.Int64
 	charges, lookups, mismatches, ledgerErrors atomic.Int64
+	voids                                      atomic.Int64
 	lateWrites, inFlight                       atomic.Int64
 	outcomes                                   [10]atomic.Int64 // by position in payment.States
 }
@@ -54,6 +56,7 @@ func (p *Processor) Stats() Stats {
 		Buried:       c.buried.Load(),
 		Charges:      c.charges.Load(),
 		Lookups:      c.lookups.Load(),
+		Voids:        c.voids.Load(),
 		Mismatches:   c.mismatches.Load(),
 		LateWrites:   c.lateWrites.Load(),
 		LedgerErrors: c.ledgerErrors.Load(),
