@@ -101,15 +101,20 @@ func (e *Engine) send(ctx context.Context, o order) reply {
 		if !e.opts.Faults.HangCharges {
 			return e.hang(ctx)
 		}
-	case noFault, faultErrorAfter, faultResetAfter, faultWrongAmount, faultGarbage:
+	case faultErrorUsed:
+		e.book.keepError(o)
+		return reply{kind: replyError}
+	case noFault, faultErrorAfter, faultResetAfter, faultWrongAmount, faultGarbage, faultErrorKept, faultInProgress:
 	}
-	return e.spoil(ctx, e.work(o, p), p.fault)
+	return e.spoil(ctx, o, e.work(o, p), p.fault)
 }
 
 // work does what a payer does with an order: at most one charge per key.
 func (e *Engine) work(o order, p plan) reply {
 	op, met := e.book.begin(o)
 	switch met {
+	case errorKept:
+		return reply{kind: replyError}
 	case keyReused:
 		return reply{kind: replyKeyReused}
 	case inProgress:
@@ -122,7 +127,7 @@ func (e *Engine) work(o order, p plan) reply {
 	if p.late > 0 {
 		visibleAt = op.at.Add(p.late)
 	}
-	if err := e.write(op, p.status, visibleAt); err != nil {
+	if err := e.write(op, p.status, op.at, visibleAt); err != nil {
 		e.book.abandon(op)
 		return reply{kind: replyError}
 	}
@@ -134,8 +139,13 @@ func (e *Engine) work(o order, p plan) reply {
 }
 
 // spoil loses or falsifies the answer to what has been done.
-func (e *Engine) spoil(ctx context.Context, r reply, f fault) reply {
+func (e *Engine) spoil(ctx context.Context, o order, r reply, f fault) reply {
 	switch f {
+	case faultErrorKept:
+		e.book.keepError(o)
+		return reply{kind: replyError}
+	case faultInProgress:
+		return reply{kind: replyInProgress}
 	case faultErrorAfter:
 		return reply{kind: replyError}
 	case faultResetAfter:
@@ -146,7 +156,7 @@ func (e *Engine) spoil(ctx context.Context, r reply, f fault) reply {
 		return reply{kind: replyGarbage}
 	case faultWrongAmount:
 		r.amount++
-	case noFault, faultUnavailable, faultRateLimited, faultErrorBefore, faultResetBefore:
+	case noFault, faultUnavailable, faultRateLimited, faultErrorBefore, faultErrorUsed, faultResetBefore:
 	}
 	return r
 }
@@ -176,8 +186,8 @@ func (e *Engine) find(ctx context.Context, reference string) reply {
 }
 
 // write puts an operation's status into the ledger and waits for the disk.
-func (e *Engine) write(op *operation, became status, visibleAt time.Time) error {
-	line, err := op.entry(became, op.at, visibleAt).line()
+func (e *Engine) write(op *operation, became status, at, visibleAt time.Time) error {
+	line, err := op.entry(became, at, visibleAt).line()
 	if err != nil {
 		return err
 	}
