@@ -12,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/paybuf/paybuf/payment"
+	"github.com/paybuf/paybuf/processor/payer/internal/outbound"
 )
 
 const (
@@ -44,7 +45,7 @@ func (p *Payer) evidence(want asked, sent exchange) payment.Evidence {
 
 func requestID(sent exchange) string {
 	for _, name := range []string{"Request-Id", "X-Request-Id"} {
-		if id := sent.header.Get(name); printable(id, requestIDBytesMax) {
+		if id := sent.header.Get(name); len(id) <= requestIDBytesMax && outbound.IsID(id) {
 			return id
 		}
 	}
@@ -141,10 +142,4 @@ func printableRune(r rune) rune {
 		return r
 	}
 	return ' '
-}
-
-// printable tells that a text is 1 to bytesMax characters of visible ASCII, as an
-// id is.
-func printable(text string, bytesMax int) bool {
-	return text != "" && len(text) <= bytesMax && !strings.ContainsFunc(text, notTokenChar)
 }
