@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	secretKey    = "sk_test_never_to_be_seen"
+	secretKey    = "sk_test_neverToBeSeen"
 	clientSecret = "pi_secret_never_to_be_seen"
 
 	decidedAfter = 50 * time.Millisecond
