@@ -8,6 +8,7 @@ import (
 	"github.com/paybuf/paybuf/processor"
 	"github.com/paybuf/paybuf/processor/payer/httppayer"
 	"github.com/paybuf/paybuf/processor/payer/simulator"
+	"github.com/paybuf/paybuf/processor/payer/stripepayer"
 	"github.com/paybuf/paybuf/status"
 )
 
@@ -23,6 +24,9 @@ var (
 	_ processor.Ledger     = (*postgres.DB)(nil)
 	_ processor.Payer      = (*httppayer.Payer)(nil)
 	_ processor.Payer      = (*simulator.Engine)(nil)
+	_ processor.Payer      = (*stripepayer.Payer)(nil)
+	_ processor.Voider     = (*httppayer.Payer)(nil)
+	_ processor.Voider     = (*simulator.Engine)(nil)
 	_ status.Reader        = (*postgres.DB)(nil)
 	_ status.Backlog       = (*buffer.Buffer)(nil)
 	_ status.BatchReader   = (*postgres.DB)(nil)

@@ -40,7 +40,9 @@ var table = []row{
 	{of: "buffer/journal", may: nothing, tests: nothing},
 	{of: "processor", may: of("payment"), tests: nothing},
 	{of: "processor/payer", may: of("payment"), tests: adapters},
-	{of: "processor/payer/httppayer", may: of("payment"), tests: of("processor/payer/payertest")},
+	{of: "processor/payer/httppayer", may: of("payment", "processor/payer/internal/outbound"), tests: of("processor/payer/payertest")},
+	{of: "processor/payer/stripepayer", may: of("payment", "processor/payer/internal/outbound"), tests: of("processor/payer/payertest")},
+	{of: "processor/payer/internal/outbound", may: of("payment"), tests: nothing},
 	{of: "processor/payer/simulator", may: of("payment"), tests: of("processor/payer/payertest")},
 	{of: "processor/payer/payertest", may: of("payment"), tests: of("processor/payer/simulator")},
 	{of: "postgres", may: of("payment", "migrations"), tests: of("internal/local/localtest")},
@@ -90,6 +92,7 @@ var monopolies = []monopoly{
 	{on: "database/sql", of: of("postgres")},
 	{on: "github.com/spf13", of: of("cmd/paybuf")},
 	{on: "github.com/prometheus", of: of("internal/app")},
+	{on: "github.com/stripe", of: of("processor/payer/stripepayer")},
 }
 
 // ignorance is what a package must not know.
