@@ -127,7 +127,7 @@ func TestVoid_aChargeThatArrivesWithinTheDelayIsTakenBackToo(t *testing.T) {
 			payer.landAt[request.ID] = time.Now().Add(delay - time.Second)
 			return payment.Answer{}
 		}
-	}, func(w *world, payer *voidingPayer) {
+	}, func(_ *world, payer *voidingPayer) {
 		after(time.Hour)
 		if _, charges, doubles := payer.totals(); charges != 1 || doubles != 0 || len(payer.landAt) != 0 {
 			t.Errorf("%d charges, %d doubles, %d on their way; want 1, 0, 0", charges, doubles, len(payer.landAt))

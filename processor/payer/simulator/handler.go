@@ -93,7 +93,7 @@ func (h *handler) void(w http.ResponseWriter, r *http.Request) {
 	if !named {
 		return
 	}
-	switch answer := h.engine.void(reference); answer.kind { //nolint:exhaustive // the rest is told as ever
+	switch answer := h.engine.void(reference); answer.kind {
 	case replyVoided:
 		h.write(w, http.StatusOK, voidObject{Reference: reference, Status: voided})
 	case replySettled:

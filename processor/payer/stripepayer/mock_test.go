@@ -43,7 +43,7 @@ func startMock(t *testing.T) string {
 	}
 	program := strings.TrimSpace(string(output))
 	running, end := context.WithCancel(context.Background())
-	mock := exec.CommandContext(running, program, "-http-addr", "127.0.0.1:0") //nolint:gosec // just built
+	mock := exec.CommandContext(running, program, "-http-addr", "127.0.0.1:0")
 	stdout, err := mock.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -150,7 +150,7 @@ func refusesUnknownParameters(t *testing.T, mock string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer response.Body.Close() //nolint:errcheck // read to its end
+	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err != nil || response.StatusCode != http.StatusBadRequest || !strings.Contains(string(body), "additional properties") {
 		t.Errorf("answer is %d %s (%v), want 400 about the parameter", response.StatusCode, body, err)
