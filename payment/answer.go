@@ -56,13 +56,23 @@ type Evidence struct {
 // EvidenceBytesMax limits an excerpt.
 const EvidenceBytesMax = 500
 
-// Traits are what a payer offers; they decide what may be done in doubt.
+// Traits are what a payer offers; they decide what may be done in doubt. An
+// adapter declares them, and its tests hold it to them.
 type Traits struct {
-	// KeyWindow is how long the payer remembers an idempotency key; 0 means that
-	// it has none.
+	// KeyWindow is how long the payer remembers an idempotency key at the least; 0
+	// means that it has none.
 	KeyWindow time.Duration
+	// KeyBytesMax is the longest key that the payer takes; 0 means that no limit is
+	// known.
+	KeyBytesMax int
 	// CanLookup tells that a charge can be found by our id.
 	CanLookup bool
-	// VisibilityDelay is how long after a call a look-up may still miss its charge.
+	// VisibilityDelay is how long after a call had certainly ended its charge may
+	// still come, or be missed by a look-up or a void.
 	VisibilityDelay time.Duration
+	// CanVoid tells that a charge can be voided by our id, and that the payer says
+	// so also if there is none.
+	CanVoid bool
+	// CanPend tells that the payer may take a payment on and decide later.
+	CanPend bool
 }

@@ -23,6 +23,9 @@ const (
 // into search fields and used as a subject token.
 var idEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
+// IDLength is how many characters an ID has, of one byte each.
+const IDLength = 30
+
 // ID names one payment in every service: the status URL, the Msg-Id of the
 // stream, the primary key and the payer's idempotency key. It is "pay_" and 26
 // characters of lower-case base32.

@@ -94,3 +94,11 @@ func TestParseTenantID_form(t *testing.T) {
 		}
 	}
 }
+
+func TestIDLength_isThatOfEveryID(t *testing.T) {
+	for _, order := range []string{"A-1", strings.Repeat("x", 64)} {
+		if id := mustKey(t, 'k').Derive("acme", order, ""); len(id) != IDLength {
+			t.Errorf("%s has %d characters, want %d", id, len(id), IDLength)
+		}
+	}
+}

@@ -32,8 +32,13 @@ func (p *Processor) step(ctx context.Context, work payment.Work, leaseEnds time.
 	defer func() { <-p.calls }()
 	// The ledger's clock now, no earlier than it is: the lease began before LeasedAt.
 	now := work.LeasedAt.Add(time.Since(leaseEnds.Add(-p.cfg.Lease)))
+	voids := p.policy.mustVoid(work, now)
 	switch {
-	case p.repeats(work) && !p.policy.recognises(work, now):
+	case voids && p.policy.tooEarlyToVoid(work, now) > 0:
+		outcome := notCalled(work, "a charge may still be on its way")
+		outcome.NextIn = p.policy.tooEarlyToVoid(work, now)
+		return outcome
+	case !voids && p.repeats(work) && !p.policy.recognises(work, now):
 		return p.policy.keyForgotten(work)
 	case ctx.Err() != nil:
 		return notCalled(work, "shutting down")
@@ -47,9 +52,9 @@ func (p *Processor) step(ctx context.Context, work payment.Work, leaseEnds time.
 	ctx, cancel := context.WithTimeoutCause(ctx, p.cfg.PayTimeout, errPayerSlow)
 	defer cancel()
 	started := time.Now()
-	answer := p.call(ctx, work)
-	p.breaker.record(answer)
-	outcome := p.policy.decide(work, answer)
+	answer := p.call(ctx, work, voids)
+	p.breaker.record(heard(answer, voids))
+	outcome := p.policy.outcome(work, answer, voids)
 	p.report(ctx, work, outcome, time.Since(started))
 	return outcome
 }
@@ -66,10 +71,13 @@ func (p *Processor) repeats(work payment.Work) bool {
 	return !p.policy.traits.CanLookup
 }
 
-// call charges, or asks. A payer without a look-up is asked by the same charge
-// with the same key, which it answers as it did the first time; the payment
-// stays unknown until that answer is an outcome.
-func (p *Processor) call(ctx context.Context, work payment.Work) payment.Answer {
+// call charges, or asks, or voids. A payer without a look-up is asked by the same
+// charge with the same key, which it answers as it did the first time; the
+// payment stays unknown until that answer is an outcome.
+func (p *Processor) call(ctx context.Context, work payment.Work, voids bool) payment.Answer {
+	if voids {
+		return p.void(ctx, work)
+	}
 	if work.State != payment.Paying && p.policy.traits.CanLookup {
 		p.counts.lookups.Add(1)
 		return p.payer.Lookup(ctx, work.ID, work.Money)

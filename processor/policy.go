@@ -69,9 +69,9 @@ func (p policy) undecided(work payment.Work, outcome payment.Outcome) payment.Ou
 }
 
 // ambiguous is a charge attempt whose answer proves nothing. A payer that can
-// neither be asked nor recognises a repetition leaves only a human.
+// neither be asked, nor recognises a repetition, nor voids, leaves only a human.
 func (p policy) ambiguous(outcome payment.Outcome) payment.Outcome {
-	if !p.traits.CanLookup && p.traits.KeyWindow == 0 {
+	if !p.traits.CanLookup && p.traits.KeyWindow == 0 && !p.traits.CanVoid {
 		return park(outcome)
 	}
 	outcome.To = payment.Unknown
@@ -102,20 +102,22 @@ func (p policy) notFound(work payment.Work, outcome payment.Outcome) payment.Out
 
 // recognises tells that the payer takes another send at a moment for what it is:
 // the key is still remembered, also if the call takes its time. A payer without
-// keys recognises nothing; it must have been asked before.
+// keys recognises nothing; it must have been asked before, or have voided what may
+// have been sent.
 func (p policy) recognises(work payment.Work, at time.Time) bool {
 	if p.traits.KeyWindow == 0 {
-		return p.traits.CanLookup
+		return p.traits.CanLookup || p.traits.CanVoid && work.State == payment.Paying
 	}
 	return at.Add(p.cfg.PayTimeout).Before(work.FirstAttemptAt.Add(p.traits.KeyWindow))
 }
 
 // keyForgotten is the outcome of work whose key the payer may have forgotten by
-// now: it is not sent again. What the payer can be asked, it is asked.
+// now: it is not sent again. What the payer can be asked, it is asked; what it can
+// void, it is told to void.
 func (p policy) keyForgotten(work payment.Work) payment.Outcome {
 	outcome := payment.Outcome{ID: work.ID, Version: work.Version, From: work.State, To: payment.Unknown}
 	outcome.Answer.Evidence.Excerpt = "the payer was not called: its key window is over"
-	if !p.traits.CanLookup {
+	if canVoid := p.traits.CanVoid && work.State == payment.Paying; !p.traits.CanLookup && !canVoid {
 		return park(outcome)
 	}
 	return outcome

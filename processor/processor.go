@@ -39,6 +39,9 @@ func New(sources []Source, ledger Ledger, payer Payer, cfg Config) (*Processor, 
 	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
+	if err := checkTraits(payer); err != nil {
+		return nil, err
+	}
 	return &Processor{
 		sources:  sources,
 		ledger:   ledger,

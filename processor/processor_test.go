@@ -41,6 +41,7 @@ type world struct {
 	source *queueSource
 	ledger *memoryLedger
 	payer  *scriptedPayer
+	called Payer // instead of payer, unless nil
 	*Processor
 }
 
@@ -51,7 +52,10 @@ func inWorld(t *testing.T, cfg Config, setUp func(*world), during func(*world)) 
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{source: &queueSource{}, ledger: newMemoryLedger(), payer: newScriptedPayer()}
 		setUp(w)
-		p, err := New([]Source{w.source}, w.ledger, w.payer, cfg)
+		if w.called == nil {
+			w.called = w.payer
+		}
+		p, err := New([]Source{w.source}, w.ledger, w.called, cfg)
 		if err != nil {
 			t.Fatalf("new: %v", err)
 		}

@@ -17,6 +17,7 @@ type Stats struct {
 	Buried       int64 // dead letters
 	Charges      int64 // calls that may charge
 	Lookups      int64 // questions
+	Voids        int64 // calls that take back
 	Mismatches   int64 // answers about another amount, currency or payment: alarm
 	LateWrites   int64 // outcomes whose fence had moved on
 	LedgerErrors int64
@@ -30,6 +31,7 @@ type counters struct {
 	claimed, duplicates, conflicts, buried     atomic.Int64
 	batches, scheduled, refused                atomic.Int64
 	charges, lookups, mismatches, ledgerErrors atomic.Int64
+	voids                                      atomic.Int64
 	lateWrites, inFlight                       atomic.Int64
 	outcomes                                   [10]atomic.Int64 // by position in payment.States
 }
@@ -58,6 +60,7 @@ func (p *Processor) Stats() Stats {
 		Buried:       c.buried.Load(),
 		Charges:      c.charges.Load(),
 		Lookups:      c.lookups.Load(),
+		Voids:        c.voids.Load(),
 		Mismatches:   c.mismatches.Load(),
 		LateWrites:   c.lateWrites.Load(),
 		LedgerErrors: c.ledgerErrors.Load(),

@@ -21,6 +21,8 @@ type appFlags struct {
 	visibilityDelay time.Duration
 	keyWindow       time.Duration
 	noLookup        bool
+	canVoid         bool
+	keyBytesMax     int
 	durability      string
 	log             logFlags
 }
@@ -31,11 +33,14 @@ func (f *appFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&o.Listen, "listen", "127.0.0.1:8080", "address for clients")
 	flags.StringVar(&o.OperatorListen, "operator-listen", "127.0.0.1:8081", "address for health, readiness and metrics")
 	flags.StringVar(&o.PublicURL, "public-url", "", "what stands before the paths of status URLs (default: the address that the client used)")
-	flags.StringVar(&o.PayerURL, "payer", "", "URL of the payer")
-	flags.StringVar(&f.payerTokenFile, "payer-token-file", "", "file with the bearer token for the payer")
-	flags.DurationVar(&f.visibilityDelay, "payer-visibility-delay", 30*time.Second, "how long the payer's look-up may miss a charge")
+	flags.StringVar(&o.PayerURL, "payer", "", "URL of a payer that speaks the generic HTTP contract, or stripe")
+	flags.StringVar(&f.payerTokenFile, "payer-token-file", "", "file with the bearer token for the payer, or with Stripe's secret key")
+	flags.DurationVar(&f.visibilityDelay, "payer-visibility-delay", 30*time.Second, "how long a charge may be on its way, or missed by a look-up (stripe: 1m30s)")
 	flags.DurationVar(&f.keyWindow, "payer-key-window", 24*time.Hour, "how long the payer remembers an idempotency key; 0 if it has none")
+	flags.IntVar(&f.keyBytesMax, "payer-key-bytes-max", 0, "longest idempotency key that the payer takes; 0 if no limit is known")
 	flags.BoolVar(&f.noLookup, "payer-no-lookup", false, "the payer cannot be asked about a charge")
+	flags.BoolVar(&f.canVoid, "payer-can-void", false, "the payer takes a charge back by our id, if it cannot be asked")
+	flags.BoolVar(&o.Stripe.OffSession, "stripe-off-session", false, "customers have agreed to be charged while absent")
 	flags.DurationVar(&o.Processor.PayTimeout, "pay-timeout", 10*time.Second, "deadline of one call of the payer")
 	flags.DurationVar(&o.Processor.Lease, "lease", 0, "how long a payment belongs to a worker (default: 3 x pay-timeout)")
 	flags.IntVar(&o.Processor.Concurrency, "concurrency", 128, "calls of the payer at once")
@@ -77,13 +82,33 @@ func (f *appFlags) options(flags *pflag.FlagSet) (app.Options, error) {
 		f.opts.Payer.Token = strings.TrimSpace(string(token))
 	}
 	f.opts.Payer.Traits = &payment.Traits{
-		KeyWindow: f.keyWindow, CanLookup: !f.noLookup, VisibilityDelay: f.visibilityDelay,
+		KeyWindow: f.keyWindow, KeyBytesMax: f.keyBytesMax, CanLookup: !f.noLookup,
+		VisibilityDelay: f.visibilityDelay, CanVoid: f.canVoid, CanPend: true,
 	}
-	return f.opts, errors.Join(
+	return f.opts, errors.Join(f.tellStripe(flags),
 		checkPositive(flags, "pay-timeout", "concurrency", "park-after", "retry-max", "dedup-window", "stream-bytes-max",
 			"journal-bytes-max", "audit-after", "idempotency-key-ttl", "idempotency-bytes-max", "shards", "replicas", "tenant-share",
 			"reconcile-every"),
-		checkNotNegative(flags, "stream-messages-max", "lease", "payer-key-window", "payer-visibility-delay"))
+		checkNotNegative(flags, "stream-messages-max", "lease", "payer-key-window", "payer-key-bytes-max",
+			"payer-visibility-delay"))
+}
+
+// tellStripe gives Stripe's adapter what it is told by the flags of payers. What
+// Stripe promises is known, and cannot be told.
+func (f *appFlags) tellStripe(flags *pflag.FlagSet) error {
+	if f.opts.PayerURL != app.PayerStripe {
+		return nil
+	}
+	for _, name := range []string{"payer-key-window", "payer-key-bytes-max", "payer-can-void"} {
+		if flags.Changed(name) {
+			return usageError{fmt.Errorf("--%s is not for --payer stripe, whose promises are known", name)}
+		}
+	}
+	f.opts.Stripe.SecretKey, f.opts.Stripe.NoSearch = f.opts.Payer.Token, f.noLookup
+	if flags.Changed("payer-visibility-delay") {
+		f.opts.Stripe.VisibilityDelay = f.visibilityDelay
+	}
+	return nil
 }
 
 // checkPositive refuses an explicit zero, which would silently mean the default.

@@ -55,6 +55,9 @@ func addSimulatorFlags(flags *pflag.FlagSet, opts *app.SimulatorOptions) {
 	flags.BoolVar(&opts.IgnoreKeys, "ignore-keys", false, "charge every call, whatever its idempotency key")
 	flags.DurationVar(&opts.KeyWindow, "key-window", 24*time.Hour, "how long an idempotency key is remembered")
 	flags.BoolVar(&opts.NoLookup, "no-lookup", false, "cannot be asked about a charge")
+	flags.BoolVar(&opts.CanVoid, "can-void", false, "takes charges back")
+	flags.Float64Var(&opts.Voids.Settled, "void-settled", 0, "rate of payments that it is too late to take back")
+	flags.Float64Var(&opts.Voids.Lost, "void-lost", 0, "rate of voids that work and are answered 500")
 
 	flags.Float64Var(&opts.Double, "double", 0, "rate of charges that it makes twice by itself; its statement shows both")
 
@@ -71,6 +74,9 @@ func addSimulatorFlags(flags *pflag.FlagSet, opts *app.SimulatorOptions) {
 	flags.BoolVar(&f.HangCharges, "hang-charges", false, "such a call has charged")
 	flags.Float64Var(&f.WrongAmount, "wrong-amount", 0, "rate of answers with another amount")
 	flags.Float64Var(&f.Garbage, "garbage", 0, "rate of answers that nobody can read, after charging")
+	flags.Float64Var(&f.ErrorKept, "error-kept", 0, "rate of 500 after charging that each call with the key is answered again")
+	flags.Float64Var(&f.ErrorUsed, "error-used", 0, "the same without charging")
+	flags.Float64Var(&f.InProgress, "in-progress", 0, "rate of 409, as for a key that is being worked on, after charging")
 	flags.Float64Var(&f.Late, "late", 0, "rate of charges that look-ups miss for a while")
 	flags.DurationVar(&f.LateFor, "late-for", 5*time.Second, "for how long")
 	flags.IntVar(&f.SendsMax, "sends-max", 0, "faults only for the first so many calls of a payment; 0 for all")

@@ -28,6 +28,7 @@ Exit codes: 0 counted, 1 an order was charged twice or it failed, 2 the flags mu
 				{"payments charged", strconv.FormatInt(sum.References, 10)},
 				{"charged twice", strconv.FormatInt(sum.Doubled, 10)},
 				{"declined", strconv.FormatInt(sum.Declined, 10)},
+				{"taken back", strconv.FormatInt(sum.Voided, 10)},
 			}
 			for code, minor := range sum.Sums {
 				rows = append(rows, []string{"minor units of " + code, strconv.FormatInt(minor, 10)})

@@ -13,7 +13,6 @@ import (
 	"github.com/paybuf/paybuf/payment"
 	"github.com/paybuf/paybuf/postgres"
 	"github.com/paybuf/paybuf/processor"
-	"github.com/paybuf/paybuf/processor/payer/httppayer"
 	"github.com/paybuf/paybuf/processor/reconcile"
 )
 
@@ -156,10 +155,7 @@ func (a *App) startProcessor(context.Context) error {
 	}
 	cfg := a.opts.Processor
 	cfg.Logger = a.log.With(slog.String("part", "processor"))
-	adapter := a.opts.Payer
-	adapter.Timeout = cfg.PayTimeout
-	adapter.Connections = 2 * cfg.Concurrency
-	payer, err := httppayer.New(a.opts.PayerURL, adapter)
+	payer, err := newPayer(a.opts)
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,6 @@ import (
 	"github.com/paybuf/paybuf/internal/local"
 	"github.com/paybuf/paybuf/payment"
 	"github.com/paybuf/paybuf/postgres"
-	"github.com/paybuf/paybuf/processor/payer/httppayer"
 	"github.com/paybuf/paybuf/processor/payer/simulator"
 )
 
@@ -238,7 +237,7 @@ func (d *Dev) startPayer() error {
 	d.onStop("payer", payer.Stop)
 	d.opts.PayerURL, d.info.PayerURL = payer.URL(), payer.URL()
 	// The simulator shows a charge at once.
-	d.opts.Payer.Traits = &payment.Traits{CanLookup: true, KeyWindow: simulatorKeyWindow}
+	d.opts.Payer.Traits = &payment.Traits{CanLookup: true, KeyWindow: simulatorKeyWindow, CanPend: true}
 	return nil
 }
 
@@ -273,7 +272,7 @@ func (o DevOptions) checkDev() error {
 	if o.PayerURL == "" {
 		return nil
 	}
-	payer, err := httppayer.New(o.PayerURL, o.Payer)
+	payer, err := newPayer(o.Options)
 	if err != nil {
 		return err
 	}

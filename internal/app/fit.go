@@ -8,6 +8,7 @@ import (
 	"github.com/paybuf/paybuf/processor"
 	"github.com/paybuf/paybuf/processor/payer/httppayer"
 	"github.com/paybuf/paybuf/processor/payer/simulator"
+	"github.com/paybuf/paybuf/processor/payer/stripepayer"
 	"github.com/paybuf/paybuf/processor/reconcile"
 	"github.com/paybuf/paybuf/status"
 	"github.com/paybuf/paybuf/status/cancel"
@@ -28,6 +29,9 @@ var (
 	_ processor.Payer      = (*simulator.Engine)(nil)
 	_ reconcile.Ledger     = (*postgres.DB)(nil)
 	_ reconcile.Fetcher    = (*httppayer.Statements)(nil)
+	_ processor.Payer      = (*stripepayer.Payer)(nil)
+	_ processor.Voider     = (*httppayer.Payer)(nil)
+	_ processor.Voider     = (*simulator.Engine)(nil)
 	_ status.Reader        = (*postgres.DB)(nil)
 	_ status.Backlog       = (*buffer.Buffer)(nil)
 	_ status.BatchReader   = (*postgres.DB)(nil)

@@ -41,7 +41,9 @@ var table = []row{
 	{of: "processor", may: of("payment"), tests: of("processor/processortest")},
 	{of: "processor/processortest", may: of("payment"), tests: nothing},
 	{of: "processor/payer", may: of("payment"), tests: adapters},
-	{of: "processor/payer/httppayer", may: of("payment"), tests: of("processor/payer/payertest")},
+	{of: "processor/payer/httppayer", may: of("payment", "processor/payer/internal/outbound"), tests: of("processor/payer/payertest")},
+	{of: "processor/payer/stripepayer", may: of("payment", "processor/payer/internal/outbound"), tests: of("processor/payer/payertest")},
+	{of: "processor/payer/internal/outbound", may: of("payment"), tests: nothing},
 	{of: "processor/payer/simulator", may: of("payment"), tests: of("processor/payer/payertest")},
 	{of: "processor/payer/payertest", may: of("payment"), tests: of("processor/payer/simulator")},
 	{of: "processor/reconcile", may: of("payment", "internal/table"), tests: of("postgres", "internal/local/localtest",
@@ -97,6 +99,7 @@ var monopolies = []monopoly{
 	{on: "database/sql", of: of("postgres")},
 	{on: "github.com/spf13", of: of("cmd/paybuf")},
 	{on: "github.com/prometheus", of: of("internal/app")},
+	{on: "github.com/stripe", of: of("processor/payer/stripepayer")},
 }
 
 // ignorance is what a package must not know.

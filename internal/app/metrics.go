@@ -181,6 +181,7 @@ func (c processorCollector) Collect(to chan<- prometheus.Metric) {
 	counter(claimsDesc, stats.Buried, "dead_letter")
 	counter(payerCallsDesc, stats.Charges, "charge")
 	counter(payerCallsDesc, stats.Lookups, "lookup")
+	counter(payerCallsDesc, stats.Voids, "void")
 	for _, state := range payment.States() {
 		if state != payment.Queued && state != payment.Scheduled && state != payment.Paying {
 			counter(outcomesDesc, stats.Outcomes[state], string(state))

@@ -10,6 +10,7 @@ import (
 	"github.com/paybuf/paybuf/payment"
 	"github.com/paybuf/paybuf/processor"
 	"github.com/paybuf/paybuf/processor/payer/httppayer"
+	"github.com/paybuf/paybuf/processor/payer/stripepayer"
 	"github.com/paybuf/paybuf/processor/reconcile"
 )
 
@@ -54,8 +55,9 @@ type Options struct {
 
 	Buffer      buffer.Config
 	PostgresURL string
-	PayerURL    string
+	PayerURL    string // or PayerStripe
 	Payer       httppayer.Config
+	Stripe      stripepayer.Config // if PayerURL is PayerStripe
 	Processor   processor.Config
 
 	Reconcile    reconcile.JobConfig
@@ -90,7 +92,7 @@ func (o Options) check() error {
 	case o.needsLedger() && o.PostgresURL == "":
 		return configError("the roles processor and status need --postgres URL")
 	case o.has(RoleProcessor) && o.PayerURL == "":
-		return configError("the role processor needs --payer URL")
+		return configError("the role processor needs --payer URL, or --payer stripe")
 	case o.has(RoleIngest) && o.Buffer.Durability != buffer.StreamOnly && o.Buffer.JournalDir == "":
 		return configError("the role ingest needs --journal-dir DIR, or --durability stream if the stream is replicated and synced")
 	}

@@ -23,6 +23,7 @@ type lie struct {
 	payer   simulator.Options
 	charges func(payment.Answer) payment.Answer
 	lookups func(payment.Answer) payment.Answer
+	voids   func(payment.Answer) payment.Answer
 	traits  func(payment.Traits) payment.Traits
 }
 
@@ -63,12 +64,39 @@ var lies = map[string]lie{
 		traits: func(t payment.Traits) payment.Traits { t.CanLookup = true; return t }},
 	"charges that are seen at once": {caught: "lookupSeesLate",
 		traits: func(t payment.Traits) payment.Traits { t.VisibilityDelay = 0; return t }},
+	"voids that it does not have": {caught: "voidOfACharge",
+		traits: func(t payment.Traits) payment.Traits { t.CanVoid = true; return t }},
+	"a lost void is a void":    {caught: "voidTooLate", payer: simulator.Options{CanVoid: true}, voids: takenBack},
+	"a void that it cannot do": {caught: "voidOfACharge", voids: takenBack},
+	"never decides later": {caught: "pendingIsApproved",
+		traits: func(t payment.Traits) payment.Traits { t.CanPend = false; return t }},
+	"keys too short for an id": {caught: "declaresWhatCanBe",
+		traits: func(t payment.Traits) payment.Traits { t.KeyBytesMax = 29; return t }},
+	"a repeated error is no charge": {caught: "errorThatIsRepeatedAfterCharging", charges: func(a payment.Answer) payment.Answer {
+		if a.Verdict == payment.VerdictUnknown {
+			a.Verdict = payment.VerdictNotCharged
+		}
+		return a
+	}},
+}
+
+func takenBack(payment.Answer) payment.Answer {
+	return payment.Answer{Verdict: payment.VerdictNotCharged}
 }
 
 // liar tells one lie.
 type liar struct {
 	payertest.Payer
-	lie lie
+	voider payertest.Voider
+	lie    lie
+}
+
+func (l liar) Void(ctx context.Context, id payment.ID, money payment.Money) payment.Answer {
+	answer := l.voider.Void(ctx, id, money)
+	if l.lie.voids != nil {
+		answer = l.lie.voids(answer)
+	}
+	return answer
 }
 
 func (l liar) Charge(ctx context.Context, request payment.Request) payment.Answer {
@@ -98,8 +126,8 @@ func (l liar) Traits() payment.Traits {
 func TestSuite_believesAnHonestPayer(t *testing.T) {
 	untrue := lies[os.Getenv(lieVariable)] // none: the zero lie is the truth
 	payertest.Run(t, func(t *testing.T, faults payertest.Faults) payertest.Subject {
-		engine, charges := open(t, told(untrue.payer, faults))
-		return payertest.Subject{Payer: liar{Payer: engine, lie: untrue}, Charges: charges}
+		engine, ledger := open(t, told(untrue.payer, faults))
+		return subject(liar{Payer: engine, voider: engine, lie: untrue}, ledger)
 	})
 }
 

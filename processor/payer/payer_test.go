@@ -1,6 +1,7 @@
 package payer_test
 
 import (
+	"iter"
 	"net/http/httptest"
 	"path/filepath"
 	"testing"
@@ -18,14 +19,16 @@ var kinds = map[string]simulator.Options{
 	"noKeys":        {IgnoreKeys: true},
 	"noLookup":      {NoLookup: true},
 	"neither":       {IgnoreKeys: true, NoLookup: true},
+	"keysAndVoid":   {NoLookup: true, CanVoid: true},
+	"onlyVoid":      {IgnoreKeys: true, NoLookup: true, CanVoid: true},
+	"everything":    {CanVoid: true},
 }
 
 func TestEngine_keepsWhatItDeclares(t *testing.T) {
 	for name, kind := range kinds {
 		t.Run(name, func(t *testing.T) {
 			payertest.Run(t, func(t *testing.T, faults payertest.Faults) payertest.Subject {
-				engine, charges := open(t, told(kind, faults))
-				return payertest.Subject{Payer: engine, Charges: charges}
+				return subject(open(t, told(kind, faults)))
 			})
 		})
 	}
@@ -35,10 +38,10 @@ func TestHTTPPayer_keepsWhatItDeclares(t *testing.T) {
 	for name, kind := range kinds {
 		t.Run(name, func(t *testing.T) {
 			payertest.Run(t, func(t *testing.T, faults payertest.Faults) payertest.Subject {
-				engine, charges := open(t, told(kind, faults))
+				engine, ledger := open(t, told(kind, faults))
 				server := httptest.NewServer(engine.Handler())
 				t.Cleanup(server.Close)
-				return payertest.Subject{Payer: dial(t, server.URL, engine.Traits()), Charges: charges}
+				return subject(dial(t, server.URL, engine.Traits()), ledger)
 			})
 		})
 	}
@@ -46,7 +49,7 @@ func TestHTTPPayer_keepsWhatItDeclares(t *testing.T) {
 
 func TestHTTPPayer_survivesHostileServers(t *testing.T) {
 	payertest.RunHTTP(t, func(t *testing.T, baseURL string) payertest.Payer {
-		return dial(t, baseURL, payment.Traits{KeyWindow: time.Hour, CanLookup: true})
+		return dial(t, baseURL, payment.Traits{KeyWindow: time.Hour, CanLookup: true, CanVoid: true})
 	})
 }
 
@@ -61,7 +64,7 @@ func dial(t *testing.T, baseURL string, traits payment.Traits) *httppayer.Payer 
 }
 
 // open starts a simulator. Its oracle is the file, not the engine's memory.
-func open(t *testing.T, opts simulator.Options) (*simulator.Engine, func(*testing.T, payment.ID) []payment.Money) {
+func open(t *testing.T, opts simulator.Options) (*simulator.Engine, oracle) {
 	t.Helper()
 	opts.Ledger = filepath.Join(t.TempDir(), "ledger.ndjson")
 	engine, err := simulator.Open(opts)
@@ -73,19 +76,42 @@ func open(t *testing.T, opts simulator.Options) (*simulator.Engine, func(*testin
 			t.Error(err)
 		}
 	})
-	return engine, func(t *testing.T, id payment.ID) []payment.Money {
-		t.Helper()
-		var all []payment.Money
-		for charge, err := range simulator.Charges(opts.Ledger) {
-			if err != nil {
-				t.Fatal(err)
-			}
-			if charge.Reference == string(id) {
-				all = append(all, charge.Money)
-			}
-		}
-		return all
+	return engine, oracle(opts.Ledger)
+}
+
+// oracle is a simulator's ledger, a file.
+type oracle string
+
+// subject puts a payer before its oracle.
+func subject[P payertest.Payer](payer P, ledger oracle) payertest.Subject {
+	return payertest.Subject{
+		Payer: payer,
+		Charges: func(t *testing.T, id payment.ID) []payment.Money {
+			t.Helper()
+			return ledger.of(t, simulator.Charges, id)
+		},
+		Voids: func(t *testing.T, id payment.ID) []payment.Money {
+			t.Helper()
+			return ledger.of(t, simulator.Voids, id)
+		},
 	}
+}
+
+// of gives what the ledger has about a reference.
+func (o oracle) of(
+	t *testing.T, read func(file string) iter.Seq2[simulator.Charge, error], id payment.ID,
+) []payment.Money {
+	t.Helper()
+	var all []payment.Money
+	for charge, err := range read(string(o)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if charge.Reference == string(id) {
+			all = append(all, charge.Money)
+		}
+	}
+	return all
 }
 
 // told makes a simulator do what the suite asks for.
@@ -116,6 +142,13 @@ func told(opts simulator.Options, faults payertest.Faults) simulator.Options {
 		opts.Lookups.Hang = 1
 	case payertest.NoLookupFault:
 	}
+	switch faults.Void {
+	case payertest.VoidSettled:
+		opts.Voids.Settled = 1
+	case payertest.VoidLost:
+		opts.Voids.Lost = 1
+	case payertest.NoVoidFault:
+	}
 	return opts
 }
 
@@ -139,6 +172,12 @@ func rateOf(f *simulator.Faults, first payertest.Fault) *float64 {
 		return &f.WrongAmount
 	case payertest.Garbage:
 		return &f.Garbage
+	case payertest.ErrorKept:
+		return &f.ErrorKept
+	case payertest.ErrorUsed:
+		return &f.ErrorUsed
+	case payertest.InProgress:
+		return &f.InProgress
 	case payertest.NoFault:
 	}
 	return nil

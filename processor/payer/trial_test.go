@@ -37,12 +37,14 @@ var bad = simulator.Options{
 // The words of an answer are worth something only if a caller who takes them
 // literally charges each order once, whatever goes wrong in between.
 func TestTrial_whoTrustsTheVerdictsChargesOnce(t *testing.T) {
-	noKeys, noLookup, charging := bad, bad, bad
+	noKeys, noLookup, charging, onlyVoid := bad, bad, bad, bad
 	noKeys.IgnoreKeys = true
 	noLookup.NoLookup, noLookup.Pending = true, 0 // nothing tells how a pending one ends
 	charging.Faults.HangCharges = true
+	onlyVoid.IgnoreKeys, onlyVoid.NoLookup, onlyVoid.Pending = true, true, 0
+	onlyVoid.CanVoid, onlyVoid.Voids = true, simulator.VoidFaults{Settled: 0.2, Lost: 0.3}
 	for name, opts := range map[string]simulator.Options{
-		"keysAndLookup": bad, "noKeys": noKeys, "noLookup": noLookup, "hangsCharge": charging,
+		"keysAndLookup": bad, "noKeys": noKeys, "noLookup": noLookup, "hangsCharge": charging, "onlyVoid": onlyVoid,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -114,6 +116,10 @@ func settle(ctx context.Context, payer payertest.Payer, request payment.Request)
 		}
 		settled := answer.Verdict == payment.VerdictNotCharged ||
 			answer.Verdict == payment.VerdictNotFound && time.Since(called) > traits.VisibilityDelay
+		if !settled && !traits.CanLookup && traits.KeyWindow == 0 {
+			answer = takeBack(ctx, payer, request, called)
+			continue
+		}
 		if settled || !traits.CanLookup {
 			called = time.Now()
 			answer = payer.Charge(ctx, request)
@@ -124,6 +130,24 @@ func settle(ctx context.Context, payer payertest.Payer, request payment.Request)
 		answer = payer.Lookup(ctx, request.ID, request.Money)
 	}
 	return answer.Verdict
+}
+
+// takeBack voids once a charge can no longer be on its way, and waits until a void
+// that was lost can no longer be.
+func takeBack(ctx context.Context, payer payertest.Payer, request payment.Request, called time.Time) payment.Answer {
+	voider, isVoider := payer.(payertest.Voider)
+	if !isVoider {
+		return payment.Answer{}
+	}
+	delay := payer.Traits().VisibilityDelay
+	landed := time.NewTimer(time.Until(called.Add(delay)))
+	<-landed.C
+	answer := voider.Void(ctx, request.ID, request.Money)
+	if answer.Verdict == payment.VerdictNotCharged {
+		landed.Reset(delay)
+		<-landed.C
+	}
+	return answer
 }
 
 func compare(t *testing.T, ledger string, wants map[string]payment.Money) {

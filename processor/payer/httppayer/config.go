@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/paybuf/paybuf/payment"
+	"github.com/paybuf/paybuf/processor/payer/internal/outbound"
 )
 
 // Defaults of a Config.
@@ -46,7 +47,7 @@ func (c Config) withDefaults() (Config, error) {
 		return c, badConfig("the payer's time-outs must not be negative")
 	case c.Connections < 0:
 		return c, badConfig("the payer's connections must not be negative")
-	case strings.ContainsFunc(c.Token, notTokenChar):
+	case strings.ContainsFunc(c.Token, outbound.NotVisible):
 		return c, badConfig("the payer's token must be printable ASCII without spaces")
 	}
 	c.Timeout = orDefault(c.Timeout, payTimeoutDefault)
@@ -54,14 +55,12 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Connections == 0 {
 		c.Connections = connectionsDefault
 	}
-	traits := payment.Traits{KeyWindow: keyWindowDefault, CanLookup: true, VisibilityDelay: visibilityDelayDefault}
+	traits := payment.Traits{
+		KeyWindow: keyWindowDefault, CanLookup: true, VisibilityDelay: visibilityDelayDefault, CanPend: true,
+	}
 	if c.Traits != nil {
 		traits = *c.Traits
 	}
 	c.Traits = &traits
 	return c, nil
 }
-
-// notTokenChar is what net/http would refuse in a header, and the space that
-// would end the token (RFC 6750, section 2.1, allows less still).
-func notTokenChar(r rune) bool { return r <= ' ' || r > '~' }

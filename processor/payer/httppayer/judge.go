@@ -5,22 +5,10 @@ import (
 	"errors"
 	"mime"
 	"net/http"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/paybuf/paybuf/payment"
-)
-
-// retryAfterMax keeps a payer from putting a payment off for ever.
-const (
-	retryAfterMax        = 24 * time.Hour
-	retryAfterSecondsMax = uint64(retryAfterMax / time.Second)
-)
-
-const (
-	payerReferenceBytesMax = 255
-	declineCodeBytesMax    = 64
+	"github.com/paybuf/paybuf/processor/payer/internal/outbound"
 )
 
 // Why there is no charge, or no knowledge of one. Operators see these; only
@@ -30,6 +18,8 @@ var (
 	failureBusy        = payment.Failure{Code: "payer_busy", Message: "the payer asked to try again later"}
 	failureNoAnswer    = payment.Failure{Code: "payer_no_answer", Message: "the payer's answer was lost"}
 	failureNotAsked    = payment.Failure{Code: "payer_no_lookup", Message: "the payer cannot be asked about a charge"}
+	failureNotVoided   = payment.Failure{Code: "payer_no_void", Message: "the payer takes no charge back"}
+	failureVoided      = payment.Failure{Code: statusVoided, Message: "the payment was voided"}
 	failureUnexpected  = payment.Failure{Code: "payer_unexpected_answer", Message: "the payer's answer proves nothing"}
 	failureMismatch    = payment.Failure{Code: "payer_mismatch", Message: "the payer answered about another charge"}
 )
@@ -71,7 +61,7 @@ func (j judge) charge() payment.Answer {
 		return j.answer(payment.VerdictNotCharged, failureBusy)
 	case http.StatusServiceUnavailable:
 		// Without Retry-After it may be a gateway that lost the payer half-way.
-		if _, asked := j.retryAfter(); asked {
+		if _, asked := outbound.RetryAfter(j.header); asked {
 			return j.answer(payment.VerdictNotCharged, failureBusy)
 		}
 	}
@@ -95,11 +85,41 @@ func (j judge) lookup() payment.Answer {
 	return j.answer(payment.VerdictUnknown, failureUnexpected)
 }
 
+// void judges the answer to POST /voids: nothing but the payer's own words about
+// our payment proves anything.
+func (j judge) void() payment.Answer {
+	switch j.status {
+	case 0:
+		if errors.Is(j.err, errNoVoid) {
+			return j.answer(payment.VerdictUnknown, failureNotVoided)
+		}
+		return j.answer(payment.VerdictUnknown, failureNoAnswer)
+	case http.StatusOK:
+		return j.takenBack()
+	case http.StatusConflict: // too late, or about to be charged
+		if answer := j.object(); answer.Verdict == payment.VerdictCharged || answer.Mismatch {
+			return answer
+		}
+	}
+	return j.answer(payment.VerdictUnknown, failureUnexpected)
+}
+
+func (j judge) takenBack() payment.Answer {
+	got, err := decode[voidAnswer](j.body)
+	switch {
+	case j.err != nil || err != nil || got.Reference == "" || got.Status != statusVoided:
+		return j.answer(payment.VerdictUnknown, failureUnexpected)
+	case got.Reference != string(j.reference):
+		return j.mismatch()
+	}
+	return j.answer(payment.VerdictNotCharged, payment.Failure{})
+}
+
 // object judges a whole charge object.
 func (j judge) object() payment.Answer {
 	got, err := decode[charge](j.body)
 	if j.err != nil || err != nil || got.Reference == "" || got.Amount == nil || got.Currency == "" ||
-		!printable(got.ID, payerReferenceBytesMax) {
+		!outbound.IsID(got.ID) {
 		return j.answer(payment.VerdictUnknown, failureUnexpected)
 	}
 	if j.contradicts(got) {
@@ -111,7 +131,9 @@ func (j judge) object() payment.Answer {
 	case statusPending:
 		return j.about(got, payment.VerdictPending, payment.Failure{})
 	case statusDeclined:
-		return j.about(got, payment.VerdictDeclined, declined(got))
+		return j.about(got, payment.VerdictDeclined, outbound.Declined(got.DeclineCode))
+	case statusVoided:
+		return j.about(got, payment.VerdictDeclined, failureVoided)
 	}
 	return j.answer(payment.VerdictUnknown, failureUnexpected)
 }
@@ -120,7 +142,7 @@ func (j judge) object() payment.Answer {
 // no JSON object is a hosting company's page about its own bill.
 func (j judge) declinedBy402() payment.Answer {
 	if j.err == nil && len(bytes.TrimSpace(j.body)) == 0 {
-		return j.answer(payment.VerdictDeclined, declined(charge{}))
+		return j.answer(payment.VerdictDeclined, outbound.Declined(""))
 	}
 	got, err := decode[charge](j.body)
 	switch {
@@ -129,7 +151,7 @@ func (j judge) declinedBy402() payment.Answer {
 	case j.contradicts(got):
 		return j.mismatch()
 	}
-	return j.about(got, payment.VerdictDeclined, declined(got))
+	return j.about(got, payment.VerdictDeclined, outbound.Declined(got.DeclineCode))
 }
 
 // notFound judges a 404: only the payer's own counts.
@@ -164,45 +186,13 @@ func (j judge) mismatch() payment.Answer {
 // about is an answer that speaks of our charge.
 func (j judge) about(got charge, verdict payment.Verdict, failure payment.Failure) payment.Answer {
 	answer := j.answer(verdict, failure)
-	if printable(got.ID, payerReferenceBytesMax) {
+	if outbound.IsID(got.ID) {
 		answer.PayerReference = got.ID
 	}
 	return answer
 }
 
 func (j judge) answer(verdict payment.Verdict, failure payment.Failure) payment.Answer {
-	wait, _ := j.retryAfter()
+	wait, _ := outbound.RetryAfter(j.header)
 	return payment.Answer{Verdict: verdict, Failure: failure, RetryAfter: wait, Evidence: j.evidence}
-}
-
-// retryAfter reads seconds or a date (RFC 9110, section 10.2.3), and whether
-// there was one to read.
-func (j judge) retryAfter() (time.Duration, bool) {
-	text := j.header.Get("Retry-After")
-	if seconds, err := strconv.ParseUint(text, 10, 64); err == nil {
-		return time.Duration(min(seconds, retryAfterSecondsMax)) * time.Second, true
-	}
-	at, err := http.ParseTime(text)
-	if err != nil {
-		return 0, false
-	}
-	return min(max(time.Until(at), 0), retryAfterMax), true
-}
-
-// declined shows a tenant the payer's code only if it looks like one.
-func declined(got charge) payment.Failure {
-	failure := payment.Failure{Code: "declined", Message: "the payer declined the payment"}
-	isCode := got.DeclineCode != "" && len(got.DeclineCode) <= declineCodeBytesMax &&
-		!strings.ContainsFunc(got.DeclineCode, notCodeChar) && !payment.ContainsCardNumber(got.DeclineCode)
-	if isCode {
-		failure.Code = got.DeclineCode
-		failure.Message += ": " + got.DeclineCode
-	}
-	return failure
-}
-
-func notCodeChar(r rune) bool {
-	isLetter := (r|0x20 >= 'a') && (r|0x20 <= 'z')
-	isDigit := r >= '0' && r <= '9'
-	return !isLetter && !isDigit && r != '_' && r != '-' && r != '.'
 }

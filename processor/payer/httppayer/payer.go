@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/paybuf/paybuf/payment"
+	"github.com/paybuf/paybuf/processor/payer/internal/outbound"
 )
 
 // The causes of our own deadlines; they end up in the evidence.
@@ -15,11 +16,14 @@ var (
 	errChargeSlow = errors.New("the payer did not answer the charge in time")
 	errLookupSlow = errors.New("the payer did not answer the look-up in time")
 	errNoLookup   = errors.New("this payer cannot be asked about a charge")
+	errVoidSlow   = errors.New("the payer did not answer the void in time")
+	errNoVoid     = errors.New("this payer takes no charge back")
 )
 
 // Payer is one payer's HTTP endpoint. It is safe for concurrent use.
 type Payer struct {
 	charges   *url.URL // {base}/charges
+	voids     *url.URL // {base}/voids
 	cfg       Config   // with its defaults filled in
 	transport *http.Transport
 }
@@ -37,7 +41,7 @@ func New(baseURL string, cfg Config) (*Payer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Payer{charges: base.JoinPath("charges"), cfg: cfg, transport: newTransport(cfg)}, nil
+	return &Payer{charges: base.JoinPath("charges"), voids: base.JoinPath("voids"), cfg: cfg, transport: outbound.NewTransport(cfg.Connections, cfg.TLS)}, nil
 }
 
 // Charge sends the request once and says what its answer proves.
@@ -61,13 +65,32 @@ func (p *Payer) Lookup(ctx context.Context, id payment.ID, money payment.Money) 
 	if !p.cfg.Traits.CanLookup {
 		return p.newJudge(want, exchange{err: errNoLookup}).lookup()
 	}
-	address := *p.charges
-	address.RawQuery = url.Values{"reference": {string(id)}}.Encode()
 	sent := p.send(ctx, call{
-		method: http.MethodGet, url: &address,
+		method: http.MethodGet, url: about(p.charges, id),
 		timeout: p.cfg.LookupTimeout, slow: errLookupSlow,
 	})
 	return p.newJudge(want, sent).lookup()
+}
+
+// Void tells the payer to take back what was charged with our id, if anything
+// was. money is what we asked for: an answer about another amount is a Mismatch.
+func (p *Payer) Void(ctx context.Context, id payment.ID, money payment.Money) payment.Answer {
+	want := asked{reference: id, money: money}
+	if !p.cfg.Traits.CanVoid {
+		return p.newJudge(want, exchange{err: errNoVoid}).void()
+	}
+	sent := p.send(ctx, call{
+		method: http.MethodPost, url: about(p.voids, id),
+		timeout: p.cfg.Timeout, slow: errVoidSlow,
+	})
+	return p.newJudge(want, sent).void()
+}
+
+// about gives the address of what concerns one payment.
+func about(base *url.URL, id payment.ID) *url.URL {
+	address := *base
+	address.RawQuery = url.Values{"reference": {string(id)}}.Encode()
+	return &address
 }
 
 // Traits are what the operator says that this payer offers.

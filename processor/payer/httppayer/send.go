@@ -6,31 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
 	"time"
 
 	"github.com/paybuf/paybuf/payment"
+	"github.com/paybuf/paybuf/processor/payer/internal/outbound"
 )
-
-// Limits of what a payer may send us.
-const (
-	answerBytesMax = 64 << 10
-	headerBytesMax = 16 << 10
-)
-
-// Times of a connection, as opposed to those of a call.
-const (
-	// idleTimeout is shorter than what servers grant (nginx 75 s, Go's ours),
-	// so that we rather than they close a connection and no send meets a closed
-	// one.
-	idleTimeout = 30 * time.Second
-	keepAlive   = 15 * time.Second
-)
-
-var errAnswerTooLarge = fmt.Errorf("the answer has more than %d bytes", answerBytesMax)
 
 // call is one request to be sent once.
 type call struct {
@@ -51,23 +34,6 @@ type exchange struct {
 	header    http.Header
 	body      []byte
 	err       error
-}
-
-func newTransport(cfg Config) *http.Transport {
-	dialer := &net.Dialer{KeepAlive: keepAlive} // the call's deadline bounds the dial
-	only1 := new(http.Protocols)
-	only1.SetHTTP1(true)
-	return &http.Transport{
-		DialContext:            dialer.DialContext,
-		TLSClientConfig:        cfg.TLS,
-		Protocols:              only1,
-		MaxConnsPerHost:        cfg.Connections,
-		MaxIdleConns:           cfg.Connections,
-		MaxIdleConnsPerHost:    cfg.Connections,
-		IdleConnTimeout:        idleTimeout,
-		MaxResponseHeaderBytes: headerBytesMax,
-		DisableCompression:     true, // the limit of the body is on what arrives
-	}
 }
 
 // send makes one round trip on the transport itself, not through an http.Client,
@@ -92,7 +58,7 @@ func (p *Payer) send(ctx context.Context, c call) exchange {
 	}
 	defer response.Body.Close() //nolint:errcheck // nothing more is read from it
 	result.status, result.header = response.StatusCode, response.Header
-	result.body, err = readAnswer(response.Body)
+	result.body, err = outbound.ReadAnswer(response.Body)
 	if err != nil {
 		result.err = because(bounded, err)
 	}
@@ -120,16 +86,6 @@ func (p *Payer) newRequest(ctx context.Context, c call) (*http.Request, error) {
 	request.Body = io.NopCloser(bytes.NewReader(c.body))
 	request.ContentLength = int64(len(c.body))
 	return request, nil
-}
-
-// readAnswer reads to the end, so that the connection can be used again, or to
-// the limit.
-func readAnswer(body io.Reader) ([]byte, error) {
-	read, err := io.ReadAll(io.LimitReader(body, answerBytesMax+1))
-	if len(read) > answerBytesMax {
-		return read[:answerBytesMax], errAnswerTooLarge
-	}
-	return read, err
 }
 
 // because gives the cause of the context's end if that is why err came.

@@ -38,7 +38,14 @@ const (
 	statusSucceeded = "succeeded"
 	statusDeclined  = "declined"
 	statusPending   = "pending"
+	statusVoided    = "voided"
 )
+
+// voidAnswer is the payer's word that nothing of a payment stays charged.
+type voidAnswer struct {
+	Reference string `json:"reference"`
+	Status    string `json:"status"`
+}
 
 // refusal is the payer's own 404.
 type refusal struct {

@@ -117,6 +117,36 @@ func unknownThenNotFound(s subject) {
 	s.wantCharges(request, 1)
 }
 
+// errorIsRepeated: a payer that keeps its errors answers every other send with the
+// key with the same one, so that only a look-up finds out.
+func errorIsRepeated(found payment.Verdict, charges int) func(subject) {
+	return func(s subject) {
+		if s.Payer.Traits().KeyWindow == 0 {
+			return // there is no key to keep an error with
+		}
+		request := NewRequest(s.t)
+		for range 3 {
+			s.want(s.charge(request), payment.VerdictUnknown)
+			s.wantCharges(request, charges)
+		}
+		s.resolve(request, found)
+		s.wantCharges(request, charges)
+	}
+}
+
+func declaresWhatCanBe(s subject) {
+	traits := s.Payer.Traits()
+	if traits.KeyWindow < 0 || traits.VisibilityDelay < 0 {
+		s.t.Errorf("negative times: %+v", traits)
+	}
+	if traits.KeyWindow > 0 && traits.KeyBytesMax != 0 && traits.KeyBytesMax < payment.IDLength {
+		s.t.Errorf("a key of at most %d bytes cannot be a payment id, which has %d", traits.KeyBytesMax, payment.IDLength)
+	}
+	if _, isVoider := s.Payer.(Voider); traits.CanVoid && !isVoider {
+		s.t.Error("it declares that it can void, and offers no way to")
+	}
+}
+
 func unknownThenCharged(s subject) {
 	request := NewRequest(s.t)
 	answer := s.charge(request)

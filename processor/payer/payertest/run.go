@@ -24,7 +24,7 @@ func Run(t *testing.T, open Open) {
 }
 
 func promises() []promise {
-	all := []promise{
+	all := append(voidPromises(), []promise{
 		{"chargesOnceAndSaysSo", Faults{}, chargesOnce},
 		{"sameKeyAgain", Faults{}, sameKeyAgain},
 		{"sameKeyAtOnce", Faults{}, sameKeyAtOnce},
@@ -45,9 +45,13 @@ func promises() []promise {
 		{"wrongAmountInTheAnswer", Faults{First: WrongAmount}, wrongAmount},
 		{"givenUpBeforeTheCall", Faults{}, givenUpBefore},
 		{"givenUpDuringTheCall", Faults{First: HangAfter}, givenUpDuring},
+		{"errorThatIsRepeatedAfterCharging", Faults{First: ErrorKept}, errorIsRepeated(payment.VerdictCharged, 1)},
+		{"errorThatIsRepeatedWithoutCharging", Faults{First: ErrorUsed}, errorIsRepeated(payment.VerdictNotFound, 0)},
+		{"keyInProgress", Faults{First: InProgress}, unknownThenCharged},
+		{"declaresWhatCanBe", Faults{}, declaresWhatCanBe},
 		{"lookupOfNothing", Faults{}, lookupOfNothing},
 		{"lookupForAnotherAmount", Faults{}, lookupForAnotherAmount},
-	}
+	}...)
 	for name, fault := range map[string]LookupFault{
 		"lookupUnavailable": LookupUnavailable, "lookupError": LookupError, "lookupHangs": LookupHang,
 	} {

@@ -21,12 +21,20 @@ type Payer interface {
 	Traits() payment.Traits
 }
 
+// Voider is a payer that declares CanVoid, as the processor declares it.
+type Voider interface {
+	Void(ctx context.Context, id payment.ID, money payment.Money) payment.Answer
+}
+
 // Subject is a payer and its oracle.
 type Subject struct {
 	Payer Payer
-	// Charges gives what was charged under a reference, by the account of the side
-	// that moves the money, oldest first.
+	// Charges gives what was charged under a reference and stands, by the account
+	// of the side that moves the money, oldest first.
 	Charges func(t *testing.T, id payment.ID) []payment.Money
+	// Voids gives likewise what was charged and taken back. It may be nil if the
+	// payer cannot void.
+	Voids func(t *testing.T, id payment.ID) []payment.Money
 }
 
 // Open makes a fresh subject that misbehaves as told, for one case.
@@ -44,6 +52,8 @@ type Faults struct {
 	Late bool
 	// Lookup happens to every look-up.
 	Lookup LookupFault
+	// Void happens to every void.
+	Void VoidFault
 }
 
 // Fault is what goes wrong with a send.
@@ -62,6 +72,9 @@ const (
 	HangAfter         // charged, no answer for longer than a test runs
 	WrongAmount       // charged rightly, the answer tells another amount
 	Garbage           // charged, the answer cannot be read
+	ErrorKept         // charged, an internal error, and so is each other send with the key
+	ErrorUsed         // not charged, and the key is used up in the same way
+	InProgress        // charged, the answer is that the key is being worked on
 )
 
 // Outcome is what the payer decides.
@@ -84,6 +97,16 @@ const (
 	LookupUnavailable             // asks to come again, as a send may be asked
 	LookupError                   // an internal error
 	LookupHang                    // no answer for longer than a test runs
+)
+
+// VoidFault is what goes wrong with a void.
+type VoidFault int
+
+// The faults of a void.
+const (
+	NoVoidFault VoidFault = iota
+	VoidSettled           // it is too late, the charge stands
+	VoidLost              // taken back, an internal error
 )
 
 const (
@@ -140,7 +163,7 @@ func (s subject) chargeIn(ctx context.Context, request payment.Request) payment.
 	if answer.Verdict == payment.VerdictNotFound {
 		s.t.Error("a charge was answered not found, which only a look-up can be")
 	}
-	CheckAnswer(s.t, answer)
+	s.check(answer)
 	return answer
 }
 
@@ -155,8 +178,17 @@ func (s subject) lookupFor(ctx context.Context, id payment.ID, money payment.Mon
 	if answer.Verdict == payment.VerdictNotCharged {
 		s.t.Error("a look-up was answered not charged, which it cannot prove")
 	}
-	CheckAnswer(s.t, answer)
+	s.check(answer)
 	return answer
+}
+
+// check holds an answer to what every answer owes, and this payer's in particular.
+func (s subject) check(answer payment.Answer) {
+	s.t.Helper()
+	CheckAnswer(s.t, answer)
+	if answer.Verdict == payment.VerdictPending && !s.Payer.Traits().CanPend {
+		s.t.Error("answered pending by a payer that declares that it never decides later")
+	}
 }
 
 // CheckAnswer holds an answer to what every answer owes.

@@ -29,15 +29,19 @@ type operation struct {
 	status    status // as it stands; "" while the ledger does not have it yet
 	first     status // what the first answer said, for replays
 	at        time.Time
-	visibleAt time.Time // look-ups miss it until then
+	visibleAt time.Time  // look-ups miss it until then
+	older     *operation // of the same reference
+	changing  bool       // it is being decided or voided
 }
 
 // account is what happened under one reference.
 type account struct {
 	sends   int64
 	lookups int64
+	voids   int64
 	charges int64
 	shown   *operation // what a look-up finds
+	newest  *operation // with all others behind it
 }
 
 // book is the payer's memory: what the ledger holds, by key and by reference,
@@ -48,6 +52,7 @@ type book struct {
 
 	mu       sync.Mutex
 	keys     map[string]*operation
+	errors   map[string]time.Time // since when a key is answered 500; not in the ledger
 	accounts map[string]*account
 	last     uint64 // number of the newest operation
 	counts   counts
@@ -61,6 +66,7 @@ const (
 	replayed                    // its key was used for the same request
 	inProgress                  // likewise, and the ledger does not have it yet
 	keyReused                   // its key was used for another request
+	errorKept                   // its key was answered 500, and will be
 )
 
 func newBook(opts Options) *book {
@@ -68,6 +74,7 @@ func newBook(opts Options) *book {
 		ignoreKeys: opts.IgnoreKeys,
 		keyWindow:  opts.KeyWindow,
 		keys:       make(map[string]*operation),
+		errors:     make(map[string]time.Time),
 		accounts:   make(map[string]*account),
 		counts:     newCounts(),
 	}
@@ -101,6 +108,9 @@ func (b *book) begin(o order) (*operation, beginning) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
+	if at, kept := b.errors[o.key]; kept && now.Sub(at) < b.keyWindow {
+		return nil, errorKept
+	}
 	if known := b.keys[o.key]; known != nil && now.Sub(known.at) < b.keyWindow {
 		seen := *known
 		switch {
@@ -114,6 +124,15 @@ func (b *book) begin(o order) (*operation, beginning) {
 	op := &operation{order: o, number: b.last + 1, at: now}
 	b.enter(op)
 	return op, begun
+}
+
+// keepError makes every other send with the key be answered 500.
+func (b *book) keepError(o order) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if o.key != "" && !b.ignoreKeys {
+		b.errors[o.key] = time.Now()
+	}
 }
 
 // finish makes known what the ledger holds about an operation by now.
@@ -134,7 +153,7 @@ func (b *book) abandon(op *operation) {
 }
 
 // find gives what a look-up shows: of several operations a charge before a
-// pending one before a declined one, and the older of equals.
+// pending one before a declined or voided one, and the older of equals.
 func (b *book) find(reference string) (operation, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -157,6 +176,8 @@ func (b *book) summary() Summary {
 // enter, account and record need the lock.
 func (b *book) enter(op *operation) {
 	b.last = max(b.last, op.number)
+	a := b.account(op.reference)
+	op.older, a.newest = a.newest, op
 	if op.key != "" && !b.ignoreKeys {
 		b.keys[op.key] = op
 	}
@@ -174,12 +195,15 @@ func (b *book) account(reference string) *account {
 func (b *book) record(op *operation, became status, visibleAt time.Time) {
 	a := b.account(op.reference)
 	wasPending := op.status == pending
-	op.status, op.visibleAt = became, visibleAt
+	switch {
+	case became == succeeded:
+		a.charges++
+	case became == voided && !wasPending:
+		a.charges--
+	}
+	op.status, op.visibleAt, op.changing = became, visibleAt, false
 	if op.first == "" {
 		op.first = became
-	}
-	if became == succeeded {
-		a.charges++
 	}
 	b.counts.add(became, wasPending, a.charges, op.money)
 	if a.shown == nil || weight(became) > weight(a.shown.status) {
@@ -193,7 +217,7 @@ func weight(s status) int {
 		return 3
 	case pending:
 		return 2
-	case declined:
+	case declined, voided:
 		return 1
 	}
 	return 0

@@ -72,17 +72,23 @@ func (e *Engine) decidePending() {
 func (e *Engine) decide(ready []decision) {
 	batches := make([]*batch, len(ready))
 	for i, d := range ready {
-		became := e.opts.decide(d.op.reference)
-		line, err := d.op.entry(became, time.Now(), d.op.visibleAt).line()
-		if err != nil {
-			continue
+		if !e.book.change(d.op) {
+			continue // it was voided
 		}
-		if b, err := e.ledger.add(line); err == nil {
-			batches[i] = b
+		line, err := d.op.entry(e.opts.decide(d.op.reference), time.Now(), d.op.visibleAt).line()
+		if err == nil {
+			batches[i], err = e.ledger.add(line)
+		}
+		if err != nil {
+			e.book.leave([]*operation{d.op})
 		}
 	}
 	for i, d := range ready {
-		if batches[i] != nil && batches[i].wait() == nil {
+		switch {
+		case batches[i] == nil:
+		case batches[i].wait() != nil:
+			e.book.leave([]*operation{d.op})
+		default:
 			e.book.finish(d.op, e.opts.decide(d.op.reference), d.op.visibleAt)
 		}
 	}

@@ -104,15 +104,20 @@ func (e *Engine) send(ctx context.Context, o order) reply {
 		if !e.opts.Faults.HangCharges {
 			return e.hang(ctx)
 		}
-	case noFault, faultErrorAfter, faultResetAfter, faultWrongAmount, faultGarbage:
+	case faultErrorUsed:
+		e.book.keepError(o)
+		return reply{kind: replyError}
+	case noFault, faultErrorAfter, faultResetAfter, faultWrongAmount, faultGarbage, faultErrorKept, faultInProgress:
 	}
-	return e.spoil(ctx, e.work(o, p), p.fault)
+	return e.spoil(ctx, o, e.work(o, p), p.fault)
 }
 
 // work does what a payer does with an order: at most one charge per key.
 func (e *Engine) work(o order, p plan) reply {
 	op, met := e.book.begin(o)
 	switch met {
+	case errorKept:
+		return reply{kind: replyError}
 	case keyReused:
 		return reply{kind: replyKeyReused}
 	case inProgress:
@@ -125,7 +130,7 @@ func (e *Engine) work(o order, p plan) reply {
 	if p.late > 0 {
 		visibleAt = op.at.Add(p.late)
 	}
-	if err := e.write(op, p.status, visibleAt); err != nil {
+	if err := e.write(op, p.status, op.at, visibleAt); err != nil {
 		e.book.abandon(op)
 		return reply{kind: replyError}
 	}
@@ -144,7 +149,7 @@ func (e *Engine) work(o order, p plan) reply {
 func (e *Engine) chargeAgain(o order) {
 	o.key = "" // it was not sent by anybody
 	op, _ := e.book.begin(o)
-	if e.write(op, succeeded, time.Time{}) != nil {
+	if e.write(op, succeeded, op.at, time.Time{}) != nil {
 		e.book.abandon(op)
 		return
 	}
@@ -152,8 +157,13 @@ func (e *Engine) chargeAgain(o order) {
 }
 
 // spoil loses or falsifies the answer to what has been done.
-func (e *Engine) spoil(ctx context.Context, r reply, f fault) reply {
+func (e *Engine) spoil(ctx context.Context, o order, r reply, f fault) reply {
 	switch f {
+	case faultErrorKept:
+		e.book.keepError(o)
+		return reply{kind: replyError}
+	case faultInProgress:
+		return reply{kind: replyInProgress}
 	case faultErrorAfter:
 		return reply{kind: replyError}
 	case faultResetAfter:
@@ -164,7 +174,7 @@ func (e *Engine) spoil(ctx context.Context, r reply, f fault) reply {
 		return reply{kind: replyGarbage}
 	case faultWrongAmount:
 		r.amount++
-	case noFault, faultUnavailable, faultRateLimited, faultErrorBefore, faultResetBefore:
+	case noFault, faultUnavailable, faultRateLimited, faultErrorBefore, faultErrorUsed, faultResetBefore:
 	}
 	return r
 }
@@ -194,8 +204,8 @@ func (e *Engine) find(ctx context.Context, reference string) reply {
 }
 
 // write puts an operation's status into the ledger and waits for the disk.
-func (e *Engine) write(op *operation, became status, visibleAt time.Time) error {
-	line, err := op.entry(became, op.at, visibleAt).line()
+func (e *Engine) write(op *operation, became status, at, visibleAt time.Time) error {
+	line, err := op.entry(became, at, visibleAt).line()
 	if err != nil {
 		return err
 	}

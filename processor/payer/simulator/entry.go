@@ -19,12 +19,13 @@ const entryBytesMax = 8 << 10
 // status is what became of a send that the payer worked on.
 type status string
 
-// The statuses, as the contract and the ledger name them. A pending charge gets
-// a second line when it is decided.
+// The statuses, as the contract and the ledger name them. A charge gets another
+// line when it was pending and is decided, and when it is voided.
 const (
 	succeeded status = "succeeded"
 	declined  status = "declined"
 	pending   status = "pending"
+	voided    status = "voided"
 )
 
 // entry is one line of the ledger.
@@ -59,7 +60,7 @@ func parseEntry(line []byte) (entry, error) {
 		return entry{}, errors.New("no number or reference")
 	}
 	switch e.Status {
-	case succeeded, declined, pending:
+	case succeeded, declined, pending, voided:
 	default:
 		return entry{}, fmt.Errorf("%q is no status", e.Status)
 	}

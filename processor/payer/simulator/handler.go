@@ -28,7 +28,8 @@ type handler struct {
 }
 
 // Handler gives the payer's HTTP side: POST /charges, GET /charges?reference=,
-// GET /statement?from=&to=, GET /ledger (a Summary) and GET /healthz. Its server must speak HTTP/1.1:
+// POST /voids?reference=, GET /statement?from=&to=, GET /ledger (a Summary) and
+// GET /healthz. Its server must speak HTTP/1.1:
 // a reset takes the connection away from it.
 func (e *Engine) Handler() http.Handler {
 	h := &handler{engine: e}
@@ -36,6 +37,7 @@ func (e *Engine) Handler() http.Handler {
 	mux.HandleFunc("POST /charges", h.charge)
 	mux.HandleFunc("GET /charges", h.lookup)
 	mux.HandleFunc("GET /statement", h.statement)
+	mux.HandleFunc("POST /voids", h.void)
 	mux.HandleFunc("GET /ledger", h.ledger)
 	mux.HandleFunc("GET /healthz", h.healthz)
 	return mux
@@ -76,9 +78,8 @@ func (h *handler) charge(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *handler) lookup(w http.ResponseWriter, r *http.Request) {
-	reference := r.URL.Query().Get("reference")
-	if reference == "" || len(reference) > textBytesMax {
-		h.refuse(w, http.StatusBadRequest, "invalid_request", "reference is missing or too long")
+	reference, named := h.reference(w, r)
+	if !named {
 		return
 	}
 	answer := h.engine.find(r.Context(), reference)
@@ -87,6 +88,31 @@ func (h *handler) lookup(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.write(w, http.StatusOK, newChargeObject(answer))
+}
+
+func (h *handler) void(w http.ResponseWriter, r *http.Request) {
+	reference, named := h.reference(w, r)
+	if !named {
+		return
+	}
+	switch answer := h.engine.void(reference); answer.kind {
+	case replyVoided:
+		h.write(w, http.StatusOK, voidObject{Reference: reference, Status: voided})
+	case replySettled:
+		h.write(w, http.StatusConflict, newChargeObject(answer))
+	default:
+		h.other(w, reference, answer)
+	}
+}
+
+// reference reads what is asked about, or refuses.
+func (h *handler) reference(w http.ResponseWriter, r *http.Request) (string, bool) {
+	reference := r.URL.Query().Get("reference")
+	if reference == "" || len(reference) > textBytesMax {
+		h.refuse(w, http.StatusBadRequest, "invalid_request", "reference is missing or too long")
+		return "", false
+	}
+	return reference, true
 }
 
 func (h *handler) ledger(w http.ResponseWriter, _ *http.Request) {
@@ -122,7 +148,9 @@ func (h *handler) other(w http.ResponseWriter, reference string, answer reply) {
 		h.write(w, http.StatusNotFound, problem{Error: "not_found", Message: "no such charge", Reference: reference})
 	case replyNoLookup:
 		h.refuse(w, http.StatusNotImplemented, "no_lookup", "this payer cannot be asked")
-	case replyError, replyClosed, replyCharge:
+	case replyNoVoid:
+		h.refuse(w, http.StatusNotImplemented, "no_void", "this payer takes nothing back")
+	case replyError, replyClosed, replyCharge, replyVoided, replySettled:
 		h.refuse(w, http.StatusInternalServerError, "internal_error", "something went wrong")
 	}
 }

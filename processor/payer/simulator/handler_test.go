@@ -98,7 +98,7 @@ func TestHandler_speaksTheContract(t *testing.T) {
 		`{"error":"key_reused","message":"the key was used for another request"}`)
 	wantExchange(t, mustDo(t, "GET", url+"/healthz", "", ""), 200, `{"status":"ok"}`)
 	wantExchange(t, mustDo(t, "GET", url+"/ledger", "", ""), 200,
-		`{"charges":1,"references":1,"doubled":0,"declined":0,"pending":0,"sends":4,"lookups":2,"sums":{"EUR":1999}}`)
+		`{"charges":1,"references":1,"doubled":0,"declined":0,"pending":0,"voided":0,"sends":4,"lookups":2,"sums":{"EUR":1999}}`)
 }
 
 func TestHandler_declinesOnePaymentMethodAlways(t *testing.T) {

@@ -47,11 +47,23 @@ func (e *Engine) Lookup(ctx context.Context, id payment.ID, money payment.Money)
 	return e.answer(e.find(ctx, string(id)), money, lookupVerdicts)
 }
 
+// Void takes back in-process what was charged. A charge of another amount than
+// money, that it is too late for, is a Mismatch.
+func (e *Engine) Void(ctx context.Context, id payment.ID, money payment.Money) payment.Answer {
+	if ctx.Err() != nil {
+		return lost("the call was given up before it began")
+	}
+	return e.answer(e.void(string(id)), money, voidVerdicts)
+}
+
 // Traits are what the options make of the payer.
 func (e *Engine) Traits() payment.Traits {
 	traits := payment.Traits{
 		KeyWindow:       e.opts.KeyWindow,
 		CanLookup:       !e.opts.NoLookup,
+		CanVoid:         e.opts.CanVoid,
+		CanPend:         true,
+		KeyBytesMax:     textBytesMax,
 		VisibilityDelay: e.opts.Latency + e.opts.Jitter + settleDelay,
 	}
 	if e.opts.IgnoreKeys {
@@ -73,6 +85,9 @@ var (
 	lookupVerdicts = map[replyKind]payment.Verdict{
 		replyNotFound: payment.VerdictNotFound,
 	}
+	voidVerdicts = map[replyKind]payment.Verdict{
+		replyVoided: payment.VerdictNotCharged,
+	}
 )
 
 var excerpts = map[replyKind]string{
@@ -87,11 +102,13 @@ var excerpts = map[replyKind]string{
 	replyKeyReused:   "simulator: the key was used for another request",
 	replyNotFound:    "simulator: no such charge",
 	replyNoLookup:    "simulator: cannot be asked",
+	replyVoided:      "simulator: voided",
+	replyNoVoid:      "simulator: takes nothing back",
 }
 
 // answer puts a reply the way that an adapter would.
 func (e *Engine) answer(r reply, asked payment.Money, verdicts map[replyKind]payment.Verdict) payment.Answer {
-	if r.kind == replyCharge {
+	if r.kind == replyCharge || r.kind == replySettled {
 		return chargeAnswer(r, asked)
 	}
 	answer := payment.Answer{
@@ -117,6 +134,9 @@ func chargeAnswer(r reply, asked payment.Money) payment.Answer {
 		answer.Verdict = payment.VerdictCharged
 	case pending:
 		answer.Verdict = payment.VerdictPending
+	case voided:
+		answer.Verdict = payment.VerdictDeclined
+		answer.Failure = payment.Failure{Code: string(voided), Message: "the payment was voided"}
 	case declined:
 		answer.Verdict = payment.VerdictDeclined
 		answer.Failure = payment.Failure{

@@ -18,11 +18,16 @@ func newMemory(b *book) *memory {
 	return &memory{book: b, pending: make(map[uint64]*operation)}
 }
 
-// add remembers one entry. The second of a pending charge decides it.
+// add remembers one entry. A second of a charge decides it, or voids it.
 func (m *memory) add(e entry) error {
 	m.book.mu.Lock()
 	defer m.book.mu.Unlock()
 	op := m.pending[e.Number]
+	if e.Status == voided && op == nil {
+		if op = m.book.numbered(e.Reference, e.Number); op == nil {
+			return fmt.Errorf("charge %d was voided and is not in the ledger", e.Number)
+		}
+	}
 	if op == nil {
 		var err error
 		if op, err = e.operation(); err != nil {

@@ -49,9 +49,12 @@ type Options struct {
 	// Double is the rate of charges that the payer makes a second time by itself: its
 	// answers tell of the first, its statement of both.
 	Double float64
+	// CanVoid makes a payer that takes charges back.
+	CanVoid bool
 
 	Faults  Faults
 	Lookups LookupFaults
+	Voids   VoidFaults
 }
 
 // Faults are the rates of what goes wrong with a send. At most one strikes a
@@ -66,6 +69,9 @@ type Faults struct {
 	Hang        float64 // no answer until the client leaves or HangTimeout
 	WrongAmount float64 // charged rightly, another amount in the answer
 	Garbage     float64 // charged, an answer that nobody can read
+	ErrorKept   float64 // 500, charged; other sends with the key are answered the same
+	ErrorUsed   float64 // 500, not charged, and kept likewise: the key is used up
+	InProgress  float64 // 409 as for a key that is being worked on, charged
 
 	// Late is the rate of charges that look-ups miss for LateFor.
 	Late    float64
@@ -88,6 +94,14 @@ type LookupFaults struct {
 	Unavailable float64 // 503 with Retry-After
 	Error       float64 // 500
 	Hang        float64 // no answer until the client leaves or Faults.HangTimeout
+}
+
+// VoidFaults are the rates of what goes wrong with a void.
+type VoidFaults struct {
+	// Settled is the rate of references whose charges can no longer be taken back.
+	Settled float64
+	// Lost is the rate of voids that work and are answered 500.
+	Lost float64
 }
 
 // withDefaults checks the options. The error is a *payment.Error with CodeConfig
@@ -125,6 +139,8 @@ func (o Options) checkRates() error {
 		{{name: "PendingDecline", value: o.PendingDecline}},
 		{{name: "Double", value: o.Double}},
 		{{name: "Late", value: o.Faults.Late}},
+		{{name: "Settled", value: o.Voids.Settled}},
+		{{name: "Lost", value: o.Voids.Lost}},
 		o.Faults.rates(),
 		o.Lookups.rates(),
 	}

@@ -19,6 +19,9 @@ const (
 	faultHang
 	faultWrongAmount
 	faultGarbage
+	faultErrorKept
+	faultErrorUsed
+	faultInProgress
 )
 
 // A draw is named, so that a reference has independent ones. The numbers are
@@ -33,6 +36,8 @@ const (
 	drawJitter
 	drawLookup
 	drawDouble
+	drawSettled
+	drawVoid
 )
 
 type rate struct {
@@ -52,6 +57,9 @@ func (f Faults) rates() []rate {
 		{"Hang", faultHang, f.Hang},
 		{"WrongAmount", faultWrongAmount, f.WrongAmount},
 		{"Garbage", faultGarbage, f.Garbage},
+		{"ErrorKept", faultErrorKept, f.ErrorKept},
+		{"ErrorUsed", faultErrorUsed, f.ErrorUsed},
+		{"InProgress", faultInProgress, f.InProgress},
 	}
 }
 
@@ -107,6 +115,19 @@ func (o Options) decide(reference string) status {
 // planLookup draws what goes wrong with a reference's n-th look-up, n from 1.
 func (o Options) planLookup(reference string, n int64) fault {
 	return pick(o.Lookups.rates(), uniform(o.Seed, reference, n, drawLookup))
+}
+
+// settles draws whether a reference's charges can no longer be taken back.
+func (o Options) settles(reference string) bool {
+	return uniform(o.Seed, reference, 0, drawSettled) < o.Voids.Settled
+}
+
+// planVoid draws what goes wrong with a reference's n-th void, n from 1.
+func (o Options) planVoid(reference string, n int64) fault {
+	if uniform(o.Seed, reference, n, drawVoid) < o.Voids.Lost {
+		return faultErrorAfter
+	}
+	return noFault
 }
 
 func pick(rates []rate, drawn float64) fault {

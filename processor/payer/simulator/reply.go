@@ -16,9 +16,13 @@ const (
 	replyKeyReused                    // the key belongs to another request
 	replyNotFound                     // no such charge
 	replyNoLookup                     // this payer cannot be asked
+	replyVoided                       // no money of the reference moves or has stayed moved
+	replySettled                      // too late: the charge as the fields say
+	replyNoVoid                       // this payer takes nothing back
 )
 
-// reply is an answer on its way out. What follows kind is set for replyCharge.
+// reply is an answer on its way out. What follows kind is set for
+// replyCharge and replySettled.
 type reply struct {
 	kind     replyKind
 	op       operation

@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
 	"strconv"
 	"time"
@@ -13,26 +14,25 @@ import (
 var statementColumns = []string{"reference", "charge_id", "status", "amount", "currency", "charged_at"}
 
 // WriteStatement writes the charges of a ledger file that were made in [from, to)
-// as a CSV file, oldest first, amounts in minor units. A zero time is no bound. The
-// file may be in use, and of any size.
+// as a CSV file, oldest first, and apart from them those that were taken back in that
+// time; amounts in minor units. A zero time is no bound. The file may be in use, and
+// of any size.
 func WriteStatement(to io.Writer, ledger string, from, until time.Time) error {
 	rows := csv.NewWriter(to)
 	if err := rows.Write(statementColumns); err != nil {
 		return fmt.Errorf("write the statement: %w", err)
 	}
-	for charge, err := range Charges(ledger) {
-		if err != nil {
-			return err
-		}
-		if charge.At.Before(from) || (!until.IsZero() && !charge.At.Before(until)) {
-			continue
-		}
-		err := rows.Write([]string{
-			charge.Reference, charge.ID, string(succeeded), strconv.FormatInt(charge.Money.Minor(), 10),
-			charge.Money.Currency(), charge.At.UTC().Format(time.RFC3339Nano),
-		})
-		if err != nil {
-			return fmt.Errorf("write the statement: %w", err)
+	for became, charges := range map[status]iter.Seq2[Charge, error]{succeeded: Charges(ledger), voided: Voids(ledger)} {
+		for charge, err := range charges {
+			if err != nil {
+				return err
+			}
+			if charge.At.Before(from) || (!until.IsZero() && !charge.At.Before(until)) {
+				continue
+			}
+			if err := rows.Write(charge.record(became)); err != nil {
+				return fmt.Errorf("write the statement: %w", err)
+			}
 		}
 	}
 	rows.Flush()
@@ -40,6 +40,13 @@ func WriteStatement(to io.Writer, ledger string, from, until time.Time) error {
 		return fmt.Errorf("write the statement: %w", err)
 	}
 	return nil
+}
+
+func (c Charge) record(became status) []string {
+	return []string{
+		c.Reference, c.ID, string(became), strconv.FormatInt(c.Money.Minor(), 10),
+		c.Money.Currency(), c.At.UTC().Format(time.RFC3339Nano),
+	}
 }
 
 // statement streams, so that it has no length: what breaks off is cut off, and its

@@ -60,6 +60,12 @@ func newChargeObject(r reply) chargeObject {
 	return object
 }
 
+// voidObject tells that nothing of a reference stays charged.
+type voidObject struct {
+	Reference string `json:"reference"`
+	Status    status `json:"status"`
+}
+
 // problem is how everything else is told.
 type problem struct {
 	Error     string `json:"error"`
