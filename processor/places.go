@@ -10,9 +10,13 @@ import (
 // would wait longer waits in the buffer.
 const rateHeld = time.Second
 
-// roundsMax is how many calls a payment may let go before its own. More would
-// only hold payments that another node could take.
-const roundsMax = 2
+// A payment lets at most roundsMax calls go before its own, or as many as take
+// roundsHeld. More would only hold payments that another node could take; fewer
+// would claim them one by one when few calls run at once.
+const (
+	roundsMax  = 2
+	roundsHeld = 250 * time.Millisecond
+)
 
 // places bounds work that was taken on and is not settled yet. How many there are
 // is asked each time: it depends on the payer.
@@ -85,8 +89,9 @@ func (p *Processor) room() int {
 	if slowest == 0 { // not known yet
 		slowest = p.cfg.PayTimeout
 	}
-	rounds := min(int(slack/slowest), roundsMax)
-	room := p.gate.limit() * (1 + rounds)
+	slowest = max(slowest, time.Millisecond)
+	rounds := min(int(slack/slowest), max(roundsMax, int(roundsHeld/slowest)))
+	room := min(p.gate.limit()*(1+rounds), (1+roundsMax)*p.cfg.Concurrency)
 	if p.cfg.PayerRate > 0 {
 		room = min(room, int(p.cfg.PayerRate*rateHeld.Seconds()))
 	}

@@ -143,3 +143,18 @@ func TestPlaces_waitingEndsWithItsContext(t *testing.T) {
 		t.Errorf("took %d of none", got)
 	}
 }
+
+// With few calls at once payments are claimed some at a time all the same.
+func TestRoom_holdsAMomentsWorkHoweverLowTheLimit(t *testing.T) {
+	p, err := New(nil, nil, newScriptedPayer(), Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.gate.tuner.limit = 5
+	for range latencyCallsMin {
+		p.gate.latency.add(time.Now(), 20*time.Millisecond)
+	}
+	if got, want := p.room(), 5*(1+12); got != want {
+		t.Errorf("room for %d, want %d: as many as are called in %s", got, want, roundsHeld)
+	}
+}
