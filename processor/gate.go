@@ -26,9 +26,7 @@ type gate struct {
 
 // pass is the right to make one call.
 type pass struct {
-	inFlight  int // when the call ended, itself left out
-	full      bool
-	throttled bool
+	throttled bool // it had to wait for the rate
 }
 
 func newGate(cfg Config) *gate {

@@ -21,7 +21,7 @@ type Stats struct {
 	LedgerErrors int64
 	Outcomes     map[payment.State]int64
 
-	LeasesShort  int64 // payments given back because their lease was about to end
+	LeasesShort int64 // payments given back because their lease was about to end
 
 	InFlight int // gauge: taken on and not settled
 	PayerStats

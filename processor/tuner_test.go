@@ -152,7 +152,7 @@ func TestGate_chanceIsNotTakenForOverload(t *testing.T) {
 
 func TestGate_littleWorkTeachesNothing(t *testing.T) {
 	limits, _ := load{workers: 2, lasts: time.Minute, behaves: func(at time.Duration, _ int) reply {
-		return reply{takes: ms * (1 + at/time.Second)} // slower and slower
+		return reply{takes: ms + at/1000} // slower and slower
 	}}.run(t)
 	if last := limits[len(limits)-1]; last != 128 {
 		t.Errorf("%d at once, want 128: the limit was never felt", last)

@@ -38,7 +38,7 @@ func newWatchfulPayer(t *testing.T, opts simulator.Options) *watchfulPayer {
 	}
 	p.Server = httptest.NewServer(p.watch(engine.Handler()))
 	t.Cleanup(func() {
-		p.Server.Close()
+		p.Close()
 		if err := engine.Close(); err != nil {
 			t.Error(err)
 		}
