@@ -297,7 +297,7 @@ func (b *Buffer) Peek(ctx context.Context, id payment.ID) (payment.Request, bool
 	shard := b.shardOf(id)
 	stored, err := shard.read(ctx, wanted{LastOf: shard.intakeSubject(id)})
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return payment.Request{}, false, nil
+		return payment.Request{}, false, b.lost(id)
 	}
 	if err != nil {
 		return payment.Request{}, false, unavailable(fmt.Errorf("look for %s: %w", id, err))
@@ -307,6 +307,17 @@ func (b *Buffer) Peek(ctx context.Context, id payment.ID) (payment.Request, bool
 		return payment.Request{}, false, fmt.Errorf("message of %s: %w", id, err)
 	}
 	return request, true, nil
+}
+
+var errOnItsWay = errors.New("the stream has lost the message; the journal publishes it again")
+
+// lost is why an id that the stream does not have is not unknown: this node's
+// journal has accepted it, and the stream has lost it or has yet to get it.
+func (b *Buffer) lost(id payment.ID) error {
+	if first, known := b.recent.find(id); known && first.kept && b.journal != nil {
+		return unavailable(fmt.Errorf("look for %s: %w", id, errOnItsWay))
+	}
+	return nil
 }
 
 func (s *Shard) full(cause error) error {

@@ -46,6 +46,23 @@ func TestRemember_whatTheStreamHadNotWrittenIsKnownAtOnce(t *testing.T) {
 	}
 }
 
+func TestPeek_whatTheStreamHasLostIsNotUnknown(t *testing.T) {
+	accepted := orders(t, "A", 300)
+	b := restarted(t, nil, func(b *Buffer) { putAll(t, b, accepted) })
+	for _, request := range accepted {
+		waitFor(t, "the message to be there again", func() bool {
+			_, found, err := b.Peek(t.Context(), request.ID)
+			if err == nil && !found {
+				t.Fatalf("%s was accepted and is unknown", request.ID)
+			}
+			return found
+		})
+	}
+	if _, found, err := b.Peek(t.Context(), order(t, "A-never", nil).ID); found || err != nil {
+		t.Errorf("what never came is found: %v, %v", found, err)
+	}
+}
+
 func TestRemember_aBodyThatWasRefusedIsNotTheFirst(t *testing.T) {
 	b := restarted(t, nil, func(b *Buffer) {
 		put(t, b, order(t, "A-1", nil))

@@ -4,25 +4,38 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"time"
 )
 
 // Config tunes a processor. The zero value of each field is a working default.
 type Config struct {
-	Concurrency int           // calls of the payer at once; default 128
-	PayTimeout  time.Duration // of one call; default 10 s
+	// Concurrency is how many calls of the payer may run at once, at most; default
+	// 128. ConcurrencyMin is how far a payer that is overloaded may lower that;
+	// default a 32nd, at least 1.
+	Concurrency, ConcurrencyMin int
+	// PayerRate is how many calls a second may begin; default 0, as many as may be.
+	PayerRate  float64
+	PayTimeout time.Duration // of one call; default 10 s
 	// Lease is how long a payment belongs to the worker that took it. After that
 	// another may take it over and asks the payer first. Default 3 x PayTimeout.
 	Lease   time.Duration
 	DuePoll time.Duration // how often the ledger is asked for due work; default 250 ms
 
-	RetryBase time.Duration // backoff after a certain non-charge, doubled each time; default 500 ms
-	RetryMax  time.Duration // cap of a backoff, also between look-ups; default 5 min
-	// PendingPoll is how often a payer that decides later is asked; default 10 s.
-	PendingPoll time.Duration
-	// ParkAfter is the age at which a payment without an outcome is left to a
-	// human; default 72 h.
-	ParkAfter time.Duration
+	// Pauses are drawn from 0 (a tenth of the base, to be exact) to a cap that begins
+	// at the base, doubles with each try and ends at the max.
+	RetryBase, RetryMax   time.Duration // after a certain non-charge; default 500 ms and 5 min
+	LookupBase, LookupMax time.Duration // between questions about a lost answer; default those of a retry
+	// PendingPoll and PendingMax are for a payer that decides later; default 10 s
+	// and 15 min.
+	PendingPoll, PendingMax time.Duration
+	// AttemptsMax is after how many calls that certainly did not charge a payment is
+	// left to a human; default 600, more than a day at RetryMax.
+	AttemptsMax int
+	// ParkAfter is the age, since the first attempt, at which a payment without an
+	// outcome is left to a human; default 72 h. PendingParkAfter is the same for one
+	// that the payer has yet to decide; default 14 days.
+	ParkAfter, PendingParkAfter time.Duration
 
 	BreakerDelay time.Duration // pause after the payer has failed mostly; default 2 s
 	// StopTimeout is for calls in flight at a graceful stop, and then again for
@@ -45,13 +58,19 @@ const (
 
 func (c Config) withDefaults() Config {
 	setDefault(&c.Concurrency, 128)
+	setDefault(&c.ConcurrencyMin, max(1, c.Concurrency/32))
 	setDefault(&c.PayTimeout, 10*time.Second)
 	setDefault(&c.Lease, 3*c.PayTimeout)
 	setDefault(&c.DuePoll, 250*time.Millisecond)
 	setDefault(&c.RetryBase, 500*time.Millisecond)
 	setDefault(&c.RetryMax, 5*time.Minute)
+	setDefault(&c.LookupBase, c.RetryBase)
+	setDefault(&c.LookupMax, c.RetryMax)
 	setDefault(&c.PendingPoll, 10*time.Second)
+	setDefault(&c.PendingMax, max(c.PendingPoll, 15*time.Minute))
+	setDefault(&c.AttemptsMax, 600)
 	setDefault(&c.ParkAfter, 72*time.Hour)
+	setDefault(&c.PendingParkAfter, max(c.ParkAfter, 14*24*time.Hour))
 	setDefault(&c.BreakerDelay, 2*time.Second)
 	setDefault(&c.StopTimeout, min(c.PayTimeout+5*time.Second, stopTimeoutMax))
 	if c.Logger == nil {
@@ -67,9 +86,20 @@ func (c Config) Check() error {
 	if c.Concurrency < 1 {
 		return errors.New("concurrency must be at least 1")
 	}
+	if c.ConcurrencyMin < 1 || c.ConcurrencyMin > c.Concurrency {
+		return fmt.Errorf("the least concurrency must be 1 to %d, not %d", c.Concurrency, c.ConcurrencyMin)
+	}
+	if !(c.PayerRate >= 0) || math.IsInf(c.PayerRate, 0) { // also refuses NaN
+		return errors.New("the payer's rate must not be negative")
+	}
 	if c.Lease < c.PayTimeout+2*leaseMargin {
 		return fmt.Errorf("a lease of %s is too short for calls of %s; it must be at least %s",
 			c.Lease, c.PayTimeout, c.PayTimeout+2*leaseMargin)
+	}
+	// One claimed payment and one taken over may wait for the rate.
+	if slack := c.Lease - c.PayTimeout - leaseMargin; c.PayerRate > 0 && 2/c.PayerRate > slack.Seconds() {
+		return fmt.Errorf("a rate of %g calls a second is too slow for a lease of %s; it must be at least %g",
+			c.PayerRate, c.Lease, 2/slack.Seconds())
 	}
 	return nil
 }

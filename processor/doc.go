@@ -8,6 +8,9 @@
 // it needs of the world.
 //
 // The stages are intake.go (fetch, claim, acknowledge), due.go (take over what
-// waits in the ledger), pay.go (one call of the payer), policy.go (what its
-// answer means) and settle.go (write outcomes, many at a time).
+// waits in the ledger), pay.go (one call of the payer), policy.go and backoff.go
+// (what its answer means, and when to try again) and settle.go (write outcomes,
+// many at a time). How hard the payer is pressed is the business of gate.go
+// (calls at once, calls a second), tuner.go (how many it bears), places.go (how
+// much is taken on) and breaker.go (whether it works at all).
 package processor

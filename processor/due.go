@@ -50,15 +50,26 @@ func (p *Processor) sleepUntilDue(ctx context.Context) {
 	}
 }
 
-// wakeDue tells dueLoop that an outcome left work that is due at once.
+// wakeDue has dueLoop look again when the first of these outcomes is due, if that
+// is before it would by itself. Only the ledger knows what others have due.
 func (p *Processor) wakeDue(outcomes []payment.Outcome) {
+	first := p.cfg.DuePoll
 	for _, outcome := range outcomes {
-		if outcome.NextIn == 0 && !outcome.To.Final() && outcome.To != payment.Parked {
-			select {
-			case p.wake <- struct{}{}:
-			default:
-			}
-			return
+		if !outcome.To.Final() && outcome.To != payment.Parked {
+			first = min(first, outcome.NextIn)
 		}
+	}
+	switch {
+	case first <= 0:
+		p.lookAgain()
+	case first < p.cfg.DuePoll:
+		time.AfterFunc(first, p.lookAgain)
+	}
+}
+
+func (p *Processor) lookAgain() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
 	}
 }

@@ -15,7 +15,7 @@ var errPayerSlow = errors.New("the payer did not answer in time")
 // start takes the next step of a payment on its own goroutine. Its place is
 // given back when the outcome is queued for writing; the queue is bounded, so a
 // ledger that falls behind is felt here.
-func (p *Processor) start(calls context.Context, work payment.Work, leaseEnds time.Time, from places) {
+func (p *Processor) start(calls context.Context, work payment.Work, leaseEnds time.Time, from *places) {
 	p.counts.inFlight.Add(1)
 	p.workers.Go(func() {
 		defer p.counts.inFlight.Add(-1)
@@ -28,8 +28,12 @@ func (p *Processor) start(calls context.Context, work payment.Work, leaseEnds ti
 // step makes one call of the payer, or gives the work back if it cannot be made
 // within the lease: a call that outlives its lease could meet its successor's.
 func (p *Processor) step(ctx context.Context, work payment.Work, leaseEnds time.Time) payment.Outcome {
-	p.calls <- struct{}{} // never long: every call has a deadline
-	defer func() { <-p.calls }()
+	lastStart := leaseEnds.Add(-p.cfg.PayTimeout - leaseMargin)
+	pass, entered := p.gate.enter(ctx, lastStart)
+	var made *call
+	if entered {
+		defer func() { p.gate.leave(pass, made) }()
+	}
 	// The ledger's clock now, no earlier than it is: the lease began before LeasedAt.
 	now := work.LeasedAt.Add(time.Since(leaseEnds.Add(-p.cfg.Lease)))
 	voids := p.policy.mustVoid(work, now)
@@ -42,21 +46,55 @@ func (p *Processor) step(ctx context.Context, work payment.Work, leaseEnds time.
 		return p.policy.keyForgotten(work)
 	case ctx.Err() != nil:
 		return notCalled(work, "shutting down")
-	case time.Until(leaseEnds) < p.cfg.PayTimeout+leaseMargin:
+	case !entered || time.Now().After(lastStart):
+		p.counts.leasesShort.Add(1)
 		return notCalled(work, "the lease was about to end")
 	case !p.breaker.allow():
 		outcome := notCalled(work, "it fails mostly, so calls are paused")
-		outcome.NextIn = p.policy.backoff(max(work.Attempt, work.Lookups+1)) + p.cfg.BreakerDelay
+		outcome.NextIn = p.policy.retryIn(max(work.Attempt, work.Lookups+1)) + p.cfg.BreakerDelay
 		return outcome
 	}
+	started := time.Now()
+	answer := p.callInTime(ctx, work, voids)
+	took := time.Since(started)
+	refused := refuses(answer)
+	if ctx.Err() == nil { // else it was cut off, which says nothing of the payer
+		made = &call{took: took, refused: refused, timedOut: !refused && p.timedOut(answer, took)}
+	}
+	p.breaker.record(heard(answer, voids), refused && p.gate.mayLower())
+	outcome := p.policy.outcome(work, answer, voids)
+	p.report(ctx, work, outcome, took)
+	return outcome
+}
+
+func (p *Processor) callInTime(ctx context.Context, work payment.Work, voids bool) payment.Answer {
 	ctx, cancel := context.WithTimeoutCause(ctx, p.cfg.PayTimeout, errPayerSlow)
 	defer cancel()
-	started := time.Now()
-	answer := p.call(ctx, work, voids)
-	p.breaker.record(heard(answer, voids))
-	outcome := p.policy.outcome(work, answer, voids)
-	p.report(ctx, work, outcome, time.Since(started))
-	return outcome
+	return p.call(ctx, work, voids)
+}
+
+// HTTP's words for a payer that has too much to do (RFC 6585, section 4; RFC 9110,
+// section 15.6.4). Adapters of other protocols put them into the evidence, too.
+const (
+	statusTooMany     = 429
+	statusUnavailable = 503
+)
+
+// refuses tells the answer of a payer that has too much to do.
+func refuses(answer payment.Answer) bool {
+	switch answer.Verdict {
+	case payment.VerdictUnknown, payment.VerdictNotCharged:
+		status := answer.Evidence.HTTPStatus
+		return answer.RetryAfter > 0 || status == statusTooMany || status == statusUnavailable
+	case payment.VerdictCharged, payment.VerdictDeclined, payment.VerdictPending, payment.VerdictNotFound:
+	}
+	return false
+}
+
+// timedOut tells a call that ended without an answer after a long time. An adapter
+// may have given a look-up less time than a charge.
+func (p *Processor) timedOut(answer payment.Answer, took time.Duration) bool {
+	return answer.Verdict == payment.VerdictUnknown && took >= p.cfg.PayTimeout/2
 }
 
 // repeats tells that the step would send what may have been sent before: a retry,

@@ -39,11 +39,11 @@ func (p policy) decide(work payment.Work, answer payment.Answer) payment.Outcome
 		outcome.To = payment.Failed
 	case payment.VerdictPending:
 		outcome.To = payment.Pending
-		outcome.NextIn = max(answer.RetryAfter, p.cfg.PendingPoll)
+		outcome.NextIn = max(answer.RetryAfter, p.pollIn(work))
 	case payment.VerdictNotCharged, payment.VerdictNotFound, payment.VerdictUnknown:
 		outcome = p.undecided(work, outcome)
 	}
-	if !outcome.To.Final() && age(work) > p.cfg.ParkAfter {
+	if p.exhausted(work, outcome) {
 		return park(outcome)
 	}
 	return outcome
@@ -56,14 +56,14 @@ func (p policy) undecided(work payment.Work, outcome payment.Outcome) payment.Ou
 	switch {
 	case work.State == payment.Paying && answer.Verdict == payment.VerdictNotCharged:
 		outcome.To = payment.Retrying
-		outcome.NextIn = max(answer.RetryAfter, p.backoff(work.Attempt))
+		outcome.NextIn = max(answer.RetryAfter, p.retryIn(work.Attempt))
 	case work.State == payment.Paying:
 		return p.ambiguous(outcome)
 	case answer.Verdict == payment.VerdictNotFound:
 		return p.notFound(work, outcome)
 	default: // the look-up itself failed: nothing learned
 		outcome.To = work.State
-		outcome.NextIn = max(answer.RetryAfter, p.backoff(work.Lookups+1))
+		outcome.NextIn = max(answer.RetryAfter, p.lookupIn(work.Lookups+1))
 	}
 	return outcome
 }
@@ -75,7 +75,7 @@ func (p policy) ambiguous(outcome payment.Outcome) payment.Outcome {
 		return park(outcome)
 	}
 	outcome.To = payment.Unknown
-	outcome.NextIn = p.backoff(1)
+	outcome.NextIn = p.lookupIn(1)
 	return outcome
 }
 
@@ -90,12 +90,12 @@ func (p policy) notFound(work payment.Work, outcome payment.Outcome) payment.Out
 		outcome.NextIn = visibleAt.Sub(work.LeasedAt)
 	case work.State == payment.Pending: // it was accepted once: strange, so ask on
 		outcome.To = payment.Unknown
-		outcome.NextIn = p.backoff(work.Lookups + 1)
+		outcome.NextIn = p.lookupIn(work.Lookups + 1)
 	case p.recognises(work, work.LeasedAt):
 		outcome.To = payment.Retrying
 	default:
 		outcome.To = payment.Unknown
-		outcome.NextIn = p.backoff(work.Lookups + 1)
+		outcome.NextIn = p.lookupIn(work.Lookups + 1)
 	}
 	return outcome
 }
@@ -142,18 +142,3 @@ func park(outcome payment.Outcome) payment.Outcome {
 	outcome.To, outcome.NextIn, outcome.Failure = payment.Parked, 0, reason
 	return outcome
 }
-
-// backoff grows exponentially and is spread over its upper half, so that a
-// recovering payer is not met by everybody at once and nobody comes too soon.
-func (p policy) backoff(tries int) time.Duration {
-	wait := p.cfg.RetryBase
-	for range min(max(tries-1, 0), 30) {
-		if wait *= 2; wait >= p.cfg.RetryMax {
-			wait = p.cfg.RetryMax
-			break
-		}
-	}
-	return wait/2 + time.Duration(p.jitter()*float64(wait)/2)
-}
-
-func age(work payment.Work) time.Duration { return work.LeasedAt.Sub(work.FirstAttemptAt) }

@@ -22,9 +22,9 @@ type Processor struct {
 
 	policy   policy
 	breaker  *breaker
-	calls    chan struct{} // one per call of the payer
-	fresh    places        // for claimed payments
-	due      places        // for payments taken over, so that neither starves the other
+	gate     *gate
+	fresh    *places // for claimed payments
+	due      *places // for payments taken over
 	outcomes chan payment.Outcome
 	wake     chan struct{} // there may be due work before the next poll
 	counts   counters
@@ -42,7 +42,7 @@ func New(sources []Source, ledger Ledger, payer Payer, cfg Config) (*Processor, 
 	if err := checkTraits(payer); err != nil {
 		return nil, err
 	}
-	return &Processor{
+	p := &Processor{
 		sources:  sources,
 		ledger:   ledger,
 		payer:    payer,
@@ -50,12 +50,12 @@ func New(sources []Source, ledger Ledger, payer Payer, cfg Config) (*Processor, 
 		log:      cfg.Logger,
 		policy:   newPolicy(cfg, payer.Traits()),
 		breaker:  newBreaker(cfg),
-		calls:    make(chan struct{}, cfg.Concurrency),
-		fresh:    newPlaces(2 * cfg.Concurrency),
-		due:      newPlaces(cfg.Concurrency),
-		outcomes: make(chan payment.Outcome, 3*cfg.Concurrency),
+		gate:     newGate(cfg),
+		outcomes: make(chan payment.Outcome, (1+roundsMax)*cfg.Concurrency),
 		wake:     make(chan struct{}, 1),
-	}, nil
+	}
+	p.fresh, p.due = newPlaces(p.roomFresh), newPlaces(p.roomDue)
+	return p, nil
 }
 
 // Run works until ctx ends, then takes nothing new on, waits StopTimeout for the
@@ -100,33 +100,5 @@ func (p *Processor) finish(cancelCalls context.CancelCauseFunc) {
 	case <-ctx.Done():
 		cancelCalls(errStopped)
 		<-done
-	}
-}
-
-// places bounds work that was taken on and is not settled yet.
-type places chan struct{}
-
-func newPlaces(n int) places { return make(places, n) }
-
-// take waits for one place and takes up to limit; 0 when ctx ends.
-func (p places) take(ctx context.Context, limit int) int {
-	select {
-	case p <- struct{}{}:
-	case <-ctx.Done():
-		return 0
-	}
-	for n := 1; n < limit; n++ {
-		select {
-		case p <- struct{}{}:
-		default:
-			return n
-		}
-	}
-	return limit
-}
-
-func (p places) release(n int) {
-	for range n {
-		<-p
 	}
 }

@@ -2,6 +2,7 @@ package processor
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/paybuf/paybuf/payment"
 )
@@ -23,8 +24,23 @@ type Stats struct {
 	LedgerErrors int64
 	Outcomes     map[payment.State]int64
 
-	InFlight    int  // gauge: taken on and not settled
-	BreakerOpen bool // gauge: the payer is down, nothing is fetched
+	LeasesShort int64 // payments given back because their lease was about to end
+
+	InFlight int // gauge: taken on and not settled
+	PayerStats
+}
+
+// PayerStats are gauges: what is known of the payer now.
+type PayerStats struct {
+	BreakerState   string        // "closed", "open" or "half-open": calls go, pause, or one is tried
+	BreakerOpen    bool          // nothing is fetched
+	PausedFor      time.Duration // since the payer was taken for down; 0 if it is not
+	NextProbeIn    time.Duration // until a call is tried again; 0 if calls go
+	Limit          int           // calls that may run at once
+	Places         int           // payments that may be taken on at once
+	LatencyP50     time.Duration // of recent calls; 0 if there were too few
+	LatencyP99     time.Duration
+	CallsPerSecond float64 // that are allowed; 0 for any number
 }
 
 type counters struct {
@@ -32,7 +48,7 @@ type counters struct {
 	batches, scheduled, refused                atomic.Int64
 	charges, lookups, mismatches, ledgerErrors atomic.Int64
 	voids                                      atomic.Int64
-	lateWrites, inFlight                       atomic.Int64
+	lateWrites, inFlight, leasesShort          atomic.Int64
 	outcomes                                   [10]atomic.Int64 // by position in payment.States
 }
 
@@ -65,11 +81,28 @@ func (p *Processor) Stats() Stats {
 		LateWrites:   c.lateWrites.Load(),
 		LedgerErrors: c.ledgerErrors.Load(),
 		Outcomes:     map[payment.State]int64{},
+		LeasesShort:  c.leasesShort.Load(),
 		InFlight:     int(c.inFlight.Load()),
-		BreakerOpen:  p.breaker.circuit.IsOpen(),
+		PayerStats:   p.PayerStats(),
 	}
 	for i, state := range payment.States() {
 		stats.Outcomes[state] = c.outcomes[i].Load()
 	}
 	return stats
+}
+
+// PayerStats gives what is known of the payer now.
+func (p *Processor) PayerStats() PayerStats {
+	circuit := p.breaker.circuit
+	return PayerStats{
+		BreakerState:   circuit.State().String(),
+		BreakerOpen:    circuit.IsOpen(),
+		PausedFor:      p.breaker.pausedFor(),
+		NextProbeIn:    circuit.RemainingDelay(),
+		Limit:          p.gate.limit(),
+		Places:         p.roomFresh() + p.roomDue(),
+		LatencyP50:     p.gate.latency.median(),
+		LatencyP99:     p.gate.latency.slowest(),
+		CallsPerSecond: p.cfg.PayerRate,
+	}
 }

@@ -105,7 +105,7 @@ func (p policy) voided(work payment.Work, answer payment.Answer) payment.Outcome
 		return outcome
 	}
 	outcome.To = payment.Retrying
-	outcome.NextIn = max(p.traits.VisibilityDelay, answer.RetryAfter, p.backoff(1))
+	outcome.NextIn = max(p.traits.VisibilityDelay, answer.RetryAfter, p.retryIn(work.Attempt))
 	if age(work) > p.cfg.ParkAfter {
 		return park(outcome)
 	}

@@ -43,9 +43,7 @@ func (f *appFlags) add(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.Stripe.OffSession, "stripe-off-session", false, "customers have agreed to be charged while absent")
 	flags.DurationVar(&o.Processor.PayTimeout, "pay-timeout", 10*time.Second, "deadline of one call of the payer")
 	flags.DurationVar(&o.Processor.Lease, "lease", 0, "how long a payment belongs to a worker (default: 3 x pay-timeout)")
-	flags.IntVar(&o.Processor.Concurrency, "concurrency", 128, "calls of the payer at once")
-	flags.DurationVar(&o.Processor.ParkAfter, "park-after", 72*time.Hour, "age at which a payment without an outcome is left to a person")
-	flags.DurationVar(&o.Processor.RetryMax, "retry-max", 5*time.Minute, "longest pause between two tries or look-ups")
+	addPolicy(flags, o)
 	flags.DurationVar(&o.Buffer.DedupWindow, "dedup-window", 2*time.Minute, "how long the stream itself knows a repetition")
 	flags.DurationVar(&o.Buffer.IdempotencyTTL, "idempotency-key-ttl", 24*time.Hour, "how long an Idempotency-Key is kept, up to 720h")
 	flags.Int64Var(&o.Buffer.IdempotencyBytesMax, "idempotency-bytes-max", 1<<30, "size of all idempotency keys at which new ones are refused")
@@ -60,6 +58,23 @@ func (f *appFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&o.StatementURL, "statement-url", "", "where the payer serves its statement: a URL, or a path below --payer such as /statement")
 	flags.DurationVar(&o.Reconcile.Every, "reconcile-every", time.Hour, "how long a period is for which that statement is fetched")
 	f.log.add(flags)
+}
+
+// addPolicy adds how hard the payer is pressed, and for how long.
+func addPolicy(flags *pflag.FlagSet, o *app.Options) {
+	p := &o.Processor
+	flags.IntVar(&p.Concurrency, "concurrency", 128, "calls of the payer at once, at most; fewer while it is overloaded")
+	flags.IntVar(&p.ConcurrencyMin, "concurrency-min", 0, "calls at once that are kept up however overloaded it is (default: a 32nd of concurrency)")
+	flags.Float64Var(&p.PayerRate, "payer-rate", 0, "calls of the payer that may begin in a second; 0 for any number")
+	flags.IntVar(&p.AttemptsMax, "attempts-max", 600, "calls that certainly did not charge, after which a payment is left to a person")
+	flags.DurationVar(&p.ParkAfter, "park-after", 72*time.Hour, "age at which a payment without an outcome is left to a person")
+	flags.DurationVar(&p.PendingParkAfter, "pending-park-after", 14*24*time.Hour, "the same for a payment that the payer has yet to decide")
+	flags.DurationVar(&p.RetryBase, "retry-base", 500*time.Millisecond, "longest pause before the second try; it doubles with each")
+	flags.DurationVar(&p.RetryMax, "retry-max", 5*time.Minute, "longest pause between two tries")
+	flags.DurationVar(&p.LookupBase, "lookup-base", 0, "the same before the first look-up (default: retry-base)")
+	flags.DurationVar(&p.LookupMax, "lookup-max", 0, "the same between two look-ups (default: retry-max)")
+	flags.DurationVar(&p.PendingPoll, "pending-poll", 10*time.Second, "the same before a payer that decides later is asked first")
+	flags.DurationVar(&p.PendingMax, "pending-max", 15*time.Minute, "the same between two such questions")
 }
 
 // options gives the options with everything that needs reading or checking.
@@ -86,11 +101,12 @@ func (f *appFlags) options(flags *pflag.FlagSet) (app.Options, error) {
 		VisibilityDelay: f.visibilityDelay, CanVoid: f.canVoid, CanPend: true,
 	}
 	return f.opts, errors.Join(f.tellStripe(flags),
-		checkPositive(flags, "pay-timeout", "concurrency", "park-after", "retry-max", "dedup-window", "stream-bytes-max",
+		checkPositive(flags, "pay-timeout", "concurrency", "park-after", "pending-park-after", "attempts-max",
+			"retry-base", "retry-max", "pending-poll", "pending-max", "dedup-window", "stream-bytes-max",
 			"journal-bytes-max", "audit-after", "idempotency-key-ttl", "idempotency-bytes-max", "shards", "replicas", "tenant-share",
 			"reconcile-every"),
-		checkNotNegative(flags, "stream-messages-max", "lease", "payer-key-window", "payer-key-bytes-max",
-			"payer-visibility-delay"))
+		checkNotNegative(flags, "stream-messages-max", "lease", "concurrency-min", "payer-rate",
+			"lookup-base", "lookup-max", "payer-key-window", "payer-key-bytes-max", "payer-visibility-delay"))
 }
 
 // tellStripe gives Stripe's adapter what it is told by the flags of payers. What

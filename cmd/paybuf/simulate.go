@@ -49,6 +49,8 @@ func addSimulatorFlags(flags *pflag.FlagSet, opts *app.SimulatorOptions) {
 	flags.Uint64Var(&opts.Seed, "seed", 1, "of the faults")
 	flags.DurationVar(&opts.Latency, "latency", 0, "how long each call takes")
 	flags.DurationVar(&opts.Jitter, "jitter", 0, "up to how much longer")
+	flags.IntVar(&opts.Capacity, "capacity", 0, "calls worked on at once, the others wait; 0 for any number")
+	flags.BoolVar(&opts.RefuseOver, "refuse-over", false, "answer the others 429 instead")
 	flags.Float64Var(&opts.Decline, "decline", 0, "rate of payments that are declined")
 	flags.Float64Var(&opts.Pending, "pending", 0, "rate of payments that are decided later")
 	flags.DurationVar(&opts.PendingFor, "pending-for", 5*time.Second, "how much later")

@@ -38,7 +38,7 @@ var table = []row{
 	{of: "ingest", may: of("payment", "internal/problem", "internal/object", "internal/body", "internal/nearest"), tests: nothing},
 	{of: "buffer", may: of("payment", "buffer/journal"), tests: servers},
 	{of: "buffer/journal", may: nothing, tests: nothing},
-	{of: "processor", may: of("payment"), tests: of("processor/processortest")},
+	{of: "processor", may: of("payment", "internal/histogram"), tests: of("processor/processortest")},
 	{of: "processor/processortest", may: of("payment"), tests: nothing},
 	{of: "processor/payer", may: of("payment"), tests: adapters},
 	{of: "processor/payer/httppayer", may: of("payment", "processor/payer/internal/outbound"), tests: of("processor/payer/payertest")},
@@ -59,6 +59,7 @@ var table = []row{
 	{of: "internal/access", may: of("payment"), tests: nothing},
 	{of: "internal/nearest", may: nothing, tests: nothing},
 	{of: "internal/table", may: of("payment", "internal/nearest"), tests: nothing},
+	{of: "internal/histogram", may: nothing, tests: nothing},
 	{of: "internal/local", may: nothing, tests: of("internal/local/localtest")},
 	{of: "internal/local/localtest", may: of("internal/local"), tests: nothing},
 	{of: "internal/app", may: everything, tests: of("internal/local/localtest", "internal/trial/storm")},
@@ -67,7 +68,7 @@ var table = []row{
 	{of: "internal/trial/storm", may: of("payment", "processor/payer/simulator"), tests: nothing},
 
 	{of: "client", may: of("payment"), tests: nothing},
-	{of: "internal/submit", may: of("payment", "client", "internal/table", "internal/nearest"), tests: nothing},
+	{of: "internal/submit", may: of("payment", "client", "internal/table", "internal/nearest", "internal/histogram"), tests: nothing},
 	{of: "cmd/paybuf", may: of("internal/app", "internal/submit", "internal/nearest", "payment"),
 		tests: of("internal/local", "internal/local/localtest", "internal/trial/storm")},
 }

@@ -165,6 +165,7 @@ func (processorCollector) Describe(to chan<- *prometheus.Desc) {
 	} {
 		to <- d
 	}
+	describePayer(to)
 }
 
 func (c processorCollector) Collect(to chan<- prometheus.Metric) {
@@ -196,4 +197,5 @@ func (c processorCollector) Collect(to chan<- prometheus.Metric) {
 	}
 	to <- prometheus.MustNewConstMetric(inFlightDesc, prometheus.GaugeValue, float64(stats.InFlight))
 	to <- prometheus.MustNewConstMetric(breakerDesc, prometheus.GaugeValue, open)
+	collectPayer(to, stats)
 }

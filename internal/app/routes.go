@@ -80,6 +80,9 @@ func (a *App) ready(w http.ResponseWriter, r *http.Request) {
 			body[check.name] = err.Error() // operators only: cause and remedy
 		}
 	}
+	if a.processor != nil && (role == "" || role == RoleProcessor) {
+		body["payer"] = payerStatus(a.processor.PayerStats())
+	}
 	writeStatus(w, code, body)
 }
 

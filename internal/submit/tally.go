@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/paybuf/paybuf/internal/histogram"
 	"github.com/paybuf/paybuf/payment"
 )
 
@@ -20,7 +21,7 @@ const (
 type tally struct {
 	mu      sync.Mutex
 	summary Summary
-	latency histogram
+	latency histogram.Histogram
 	known   map[payment.ID]struct{} // nil if payments are not waited for
 	ids     []payment.ID            // the same, the oldest first
 	batches map[payment.BatchID]struct{}
@@ -108,7 +109,7 @@ func (t *tally) retried() {
 // answered and refuse are called with mu held.
 func (t *tally) answered(took time.Duration) {
 	t.summary.Requests++
-	t.latency.add(took)
+	t.latency.Add(took)
 }
 
 func (t *tally) refuse(refusal Refusal) {
@@ -130,8 +131,8 @@ func (t *tally) result() Summary {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	summary := t.summary
-	summary.LatencyP50 = t.latency.quantile(0.50)
-	summary.LatencyP99 = t.latency.quantile(0.99)
+	summary.LatencyP50 = t.latency.Quantile(0.50)
+	summary.LatencyP99 = t.latency.Quantile(0.99)
 	return summary
 }
 

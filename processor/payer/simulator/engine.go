@@ -12,6 +12,7 @@ type Engine struct {
 	book      *book
 	ledger    *ledger
 	undecided *queue
+	workers   workers
 	closing   chan struct{} // closed by Close: ends waits and hangs
 
 	mu     sync.Mutex
@@ -32,6 +33,7 @@ func Open(opts Options) (*Engine, error) {
 		opts:      opts,
 		book:      newBook(opts),
 		undecided: newQueue(),
+		workers:   newWorkers(opts.Capacity),
 		closing:   make(chan struct{}),
 	}
 	memory := newMemory(e.book)
@@ -88,6 +90,14 @@ func (e *Engine) send(ctx context.Context, o order) reply {
 	if o.declines {
 		p.status = declined
 	}
+	switch e.workers.begin(e.opts.RefuseOver, e.closing) {
+	case turnRefused:
+		return reply{kind: replyRateLimited}
+	case turnClosed:
+		return reply{kind: replyClosed}
+	case turnCame:
+	}
+	defer e.workers.leave()
 	if !e.sleep(p.wait) {
 		return reply{kind: replyClosed}
 	}

@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/paybuf/paybuf/payment"
@@ -115,8 +116,11 @@ func (e *Engine) answer(r reply, asked payment.Money, verdicts map[replyKind]pay
 		Verdict:  verdicts[r.kind],
 		Evidence: payment.Evidence{Excerpt: excerpts[r.kind]},
 	}
-	if r.kind == replyUnavailable || r.kind == replyRateLimited {
-		answer.RetryAfter = e.opts.Faults.retryAfter()
+	switch r.kind { //nolint:exhaustive // the others have nothing to add
+	case replyUnavailable:
+		answer.RetryAfter, answer.Evidence.HTTPStatus = e.opts.Faults.retryAfter(), http.StatusServiceUnavailable
+	case replyRateLimited:
+		answer.RetryAfter, answer.Evidence.HTTPStatus = e.opts.Faults.retryAfter(), http.StatusTooManyRequests
 	}
 	return answer
 }

@@ -31,6 +31,12 @@ type Options struct {
 	Latency time.Duration
 	Jitter  time.Duration
 
+	// Capacity is how many sends the payer works on at once, each for its latency.
+	// Others wait for their turn, so that calls take longer the more there are; with
+	// RefuseOver they are answered 429 at once. 0 means any number.
+	Capacity   int
+	RefuseOver bool
+
 	// Decline is the rate of sends that are declined.
 	Decline float64
 	// Pending is the rate of sends that are decided only after PendingFor, and
@@ -120,6 +126,9 @@ func (o Options) withDefaults() (Options, error) {
 		if d < 0 {
 			return o, badOption(name + " must not be negative")
 		}
+	}
+	if o.Capacity < 0 {
+		return o, badOption("Capacity must not be negative")
 	}
 	if o.Faults.SendsMax < 0 {
 		return o, badOption("SendsMax must not be negative")
