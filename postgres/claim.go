@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/paybuf/paybuf/internal/fault"
 	"github.com/paybuf/paybuf/payment"
 )
 
@@ -48,6 +49,7 @@ func (db *DB) Claim(
 	if err != nil || len(rest) == 0 {
 		return claimed, err
 	}
+	fault.At(fault.PostgresInserted)
 	err = db.transact(ctx, "class repeated requests", func(ctx context.Context, q querier) (err error) {
 		claimed.Duplicates, claimed.Conflicts, err = classExisting(ctx, q, rest)
 		return err

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/paybuf/paybuf/internal/fault"
 	"github.com/paybuf/paybuf/payment"
 )
 
@@ -46,8 +47,10 @@ func (p *Processor) step(ctx context.Context, work payment.Work, leaseEnds time.
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, p.cfg.PayTimeout, errPayerSlow)
 	defer cancel()
+	fault.At(fault.ProcessorCalling)
 	started := time.Now()
 	answer := p.call(ctx, work)
+	fault.At(fault.ProcessorAnswered)
 	p.breaker.record(answer)
 	outcome := p.policy.decide(work, answer)
 	p.report(ctx, work, outcome, time.Since(started))
@@ -67,7 +70,7 @@ func (p *Processor) repeats(work payment.Work) bool {
 // with the same key, which it answers as it did the first time; the payment
 // stays unknown until that answer is an outcome.
 func (p *Processor) call(ctx context.Context, work payment.Work) payment.Answer {
-	if work.State != payment.Paying && p.policy.traits.CanLookup {
+	if work.State != payment.Paying && p.policy.traits.CanLookup && !fault.Dropped(fault.LookUp) {
 		p.counts.lookups.Add(1)
 		return p.payer.Lookup(ctx, work.ID, work.Money)
 	}

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/paybuf/paybuf/internal/fault"
 	"github.com/paybuf/paybuf/payment"
 )
 
@@ -76,9 +77,11 @@ func (p *Payer) send(ctx context.Context, c call) exchange {
 	bounded, cancel := context.WithTimeoutCause(ctx, c.timeout, c.slow)
 	defer cancel()
 	var result exchange
-	traced := httptrace.WithClientTrace(bounded, &httptrace.ClientTrace{
-		GotConn: func(httptrace.GotConnInfo) { result.connected = true },
-	})
+	trace := httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { result.connected = true }}
+	if fault.Enabled {
+		trace.WroteRequest = func(httptrace.WroteRequestInfo) { fault.At(fault.PayerSent) }
+	}
+	traced := httptrace.WithClientTrace(bounded, &trace)
 	request, err := p.newRequest(traced, c)
 	if err != nil {
 		result.err = err
