@@ -85,6 +85,9 @@ func (e *Engine) send(ctx context.Context, o order) reply {
 	}
 	defer e.leave()
 	p := e.opts.planSend(o.reference, e.book.countSend(o.reference))
+	if p.fault != noFault {
+		e.book.countFault()
+	}
 	if !e.sleep(p.wait) {
 		return reply{kind: replyClosed}
 	}

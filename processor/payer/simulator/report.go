@@ -19,6 +19,7 @@ type Summary struct {
 	Pending    int64            `json:"pending"` // not decided yet
 	Sends      int64            `json:"sends"`   // since the start of the Engine; not in the file
 	Lookups    int64            `json:"lookups"` // likewise
+	Faults     int64            `json:"faults"`  // that struck a send, likewise
 	Sums       map[string]int64 `json:"sums"`    // charged, in minor units by currency
 }
 
