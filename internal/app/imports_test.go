@@ -35,31 +35,33 @@ var table = []row{
 	{of: "payment", may: nothing, tests: nothing},
 	{of: "migrations", may: nothing, tests: nothing},
 
-	{of: "ingest", may: of("payment", "internal/problem", "internal/object", "internal/nearest"), tests: nothing},
-	{of: "buffer", may: of("payment", "buffer/journal"), tests: servers},
+	{of: "ingest", may: of("payment", "internal/fault", "internal/problem", "internal/object", "internal/nearest"), tests: nothing},
+	{of: "buffer", may: of("payment", "internal/fault", "buffer/journal"), tests: servers},
 	{of: "buffer/journal", may: nothing, tests: nothing},
-	{of: "processor", may: of("payment"), tests: nothing},
+	{of: "processor", may: of("payment", "internal/fault"), tests: nothing},
 	{of: "processor/payer", may: of("payment"), tests: adapters},
-	{of: "processor/payer/httppayer", may: of("payment"), tests: of("processor/payer/payertest")},
+	{of: "processor/payer/httppayer", may: of("payment", "internal/fault"), tests: of("processor/payer/payertest")},
 	{of: "processor/payer/simulator", may: of("payment"), tests: of("processor/payer/payertest")},
 	{of: "processor/payer/payertest", may: of("payment"), tests: of("processor/payer/simulator")},
-	{of: "postgres", may: of("payment", "migrations"), tests: of("internal/local/localtest")},
+	{of: "postgres", may: of("payment", "internal/fault", "migrations"), tests: of("internal/local/localtest")},
 	{of: "status", may: of("payment", "internal/problem", "internal/object"), tests: nothing},
 
 	{of: "internal/problem", may: of("payment"), tests: nothing},
 	{of: "internal/object", may: of("payment"), tests: nothing},
 	{of: "internal/access", may: of("payment"), tests: nothing},
 	{of: "internal/nearest", may: nothing, tests: nothing},
+	{of: "internal/fault", may: nothing, tests: nothing},
 	{of: "internal/local", may: nothing, tests: of("internal/local/localtest")},
 	{of: "internal/local/localtest", may: of("internal/local"), tests: nothing},
 	{of: "internal/app", may: everything, tests: of("internal/local/localtest", "internal/trial/storm")},
-	{of: "internal/trial", may: nothing, tests: of("internal/app", "internal/local", "internal/local/localtest",
+	{of: "internal/trial", may: nothing, tests: of("internal/app", "internal/fault", "internal/local", "internal/local/localtest",
 		"internal/trial/storm", "payment", "processor/payer/simulator")},
 	{of: "internal/trial/storm", may: of("payment", "processor/payer/simulator"), tests: nothing},
 
 	{of: "client", may: of("payment"), tests: nothing},
 	{of: "internal/submit", may: of("payment", "client", "internal/nearest"), tests: nothing},
-	{of: "cmd/paybuf", may: of("internal/app", "internal/submit", "internal/nearest", "payment"),
+	// internal/fault with the build tag "crash" alone.
+	{of: "cmd/paybuf", may: of("internal/app", "internal/fault", "internal/submit", "internal/nearest", "payment"),
 		tests: of("internal/local", "internal/local/localtest", "internal/trial/storm")},
 }
 
@@ -72,7 +74,7 @@ var (
 	// forTests are never part of the program, not even of what may import
 	// everything.
 	forTests = of("internal/local/localtest", "processor/payer/payertest", "internal/trial",
-		"internal/trial/storm", "cmd/paybuf")
+		"internal/trial/storm", "internal/fault", "cmd/paybuf")
 )
 
 // monopoly is something foreign that only some packages know.
@@ -219,7 +221,7 @@ func (p listed) testImports() []string { return slices.Concat(p.TestImports, p.X
 // packages lists the whole module, with the tests that only run when asked for.
 func packages(t *testing.T) []listed {
 	t.Helper()
-	list := exec.CommandContext(t.Context(), "go", "list", "-tags=trial",
+	list := exec.CommandContext(t.Context(), "go", "list", "-tags=trial,crash",
 		"-json=ImportPath,Imports,TestImports,XTestImports", "./...")
 	list.Dir = moduleDir
 	var stderr bytes.Buffer

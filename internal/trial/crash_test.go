@@ -52,7 +52,7 @@ func ordeals() []ordeal {
 			// Repetitions and second bodies are told apart, processors sleep through their leases.
 			name: "payer with idempotency keys",
 			layout: layout{
-				nats: 1, shards: 1, program: program, payer: ill,
+				nats: 1, shards: 1, payer: ill,
 				serve: append([]string{"--payer-visibility-delay", "2s", "--dedup-window", "2h"}, brisk...),
 			},
 			storm: storm.Config{Seed: 1, Outages: true},
@@ -65,7 +65,7 @@ func ordeals() []ordeal {
 			// A call that a sleeping worker began to write cannot be called back, so none sleeps here.
 			name: "payer that ignores idempotency keys",
 			layout: layout{
-				nats: 1, shards: 1, program: program, payer: append([]string{"--ignore-keys"}, ill...),
+				nats: 1, shards: 1, payer: append([]string{"--ignore-keys"}, ill...),
 				serve: append([]string{"--payer-visibility-delay", "4s", "--dedup-window", "3s"}, brisk...),
 			},
 			storm:  storm.Config{Seed: 2, Outages: true, Forgets: true},

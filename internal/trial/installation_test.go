@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -41,6 +42,7 @@ type layout struct {
 	nats    int      // servers
 	shards  int      // streams
 	program string   // that serves
+	environ []string // of all processes
 	payer   []string // flags of the simulated payer
 	serve   []string // flags of all processes
 }
@@ -147,7 +149,7 @@ func (in *clusterInstallation) place(t *testing.T, roles string, flags ...string
 // begin starts a process that does not run.
 func (in *clusterInstallation) begin(t *testing.T, m *member) {
 	t.Helper()
-	m.process = startAs(t, in.program, m.environ, in.dir, m.args...)
+	m.process = startAs(t, in.program, slices.Concat(in.environ, m.environ), in.dir, m.args...)
 }
 
 // restart starts a process that does not run, and waits until it is ready. One

@@ -29,10 +29,10 @@ const (
 
 // How often what happens.
 const (
-	killPeriod     = 3 * time.Second
-	pausePeriod    = 9 * time.Second
-	postgresPeriod = 13 * time.Second
-	natsPeriod     = 17 * time.Second
+	killPeriod     = time.Second
+	pausePeriod    = 7 * time.Second
+	postgresPeriod = 8 * time.Second
+	natsPeriod     = 11 * time.Second
 	poisonPeriod   = time.Second
 	batchPeriod    = 500 * time.Millisecond
 	batchOrders    = 3
@@ -58,8 +58,8 @@ type siege struct {
 // newSiege starts two processes of each role that can die, and a status desk.
 func newSiege(t *testing.T, l layout, cfg storm.Config) *siege {
 	t.Helper()
+	l.program = mortal
 	in := installServers(t, l)
-	in.program = mortal
 	s := &siege{
 		t: t, in: in, random: rand.New(rand.NewPCG(cfg.Seed, 1)), queues: map[string][]fault.Point{},
 		due: map[string]time.Time{}, toll: newToll(),
