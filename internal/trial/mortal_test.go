@@ -34,6 +34,7 @@ type guarded struct {
 	since   time.Time   // of its start
 	again   time.Time   // when it is started, if it does not run
 	resumes time.Time   // while the kernel has stopped it
+	woken   time.Time   // when it has had time to write what came too late; zero if it did not sleep
 }
 
 func (g *guarded) running() bool {
@@ -49,6 +50,9 @@ func (g *guarded) running() bool {
 }
 
 func (g *guarded) paused() bool { return !g.resumes.IsZero() }
+
+// spared tells that nobody but its point may kill it.
+func (g *guarded) spared() bool { return g.paused() || !g.woken.IsZero() }
 
 // diedByItself tells the death that it was told to die from every other end.
 func (g *guarded) diedByItself() bool {
@@ -67,6 +71,6 @@ func (g *guarded) begin(t *testing.T, in *clusterInstallation, pass string) {
 	if g.armed != "" {
 		g.environ = []string{fault.CrashVariable + "=" + string(g.armed) + ":" + pass}
 	}
-	g.since, g.again, g.resumes = time.Now(), time.Time{}, time.Time{}
+	g.since, g.again, g.resumes, g.woken = time.Now(), time.Time{}, time.Time{}, time.Time{}
 	in.begin(t, g.member)
 }

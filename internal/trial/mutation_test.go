@@ -204,6 +204,7 @@ func (m mutation) run(t *testing.T, dropped bool) finding {
 		return early || !over.IsZero() && (atRest || time.Now().After(over))
 	})
 	took := time.Since(begun)
+	s.until("every request is answered", siegeTimeMax, false, sent)
 	blind()
 	balance, err := s.storm.Balance(s.in.ledger)
 	if err != nil {

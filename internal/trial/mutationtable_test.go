@@ -44,7 +44,7 @@ func writeMutations(t *testing.T, file string, rows []mutationRow) {
 			row.without, row.aim, row.wants, general(row.dropped[0].example), row.noticed(), len(row.dropped), payments, seconds,
 			row.intact.balance.Payments, row.intact.balance.Charges, len(row.intact.balance.Violations))
 	}
-	if err := os.WriteFile(file, []byte(out.String()), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(out.String()), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }

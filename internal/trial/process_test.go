@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -106,6 +107,7 @@ func (p *process) stop(t *testing.T) {
 		return
 	default:
 	}
+	_ = p.cmd.Process.Signal(syscall.SIGCONT) // a stopped one hears nothing
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-p.ended:
@@ -265,20 +267,28 @@ func waitForPort(t *testing.T, address string) {
 // metric reads one metric without labels from dev.
 func (in *installation) metric(t *testing.T, name string) string {
 	t.Helper()
-	response, err := http.Get("http://" + in.operators + "/metrics")
+	value, err := metric(in.operators, name)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return value
+}
+
+// metric reads one metric without labels from whoever listens for operators.
+func metric(operators, name string) (string, error) {
+	response, err := http.Get("http://" + operators + "/metrics")
+	if err != nil {
+		return "", err
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
 	for line := range strings.Lines(string(body)) {
 		if value, found := strings.CutPrefix(line, name+" "); found {
-			return strings.TrimSpace(value)
+			return strings.TrimSpace(value), nil
 		}
 	}
-	t.Fatalf("no metric %s", name)
-	return ""
+	return "", fmt.Errorf("no metric %s", name)
 }

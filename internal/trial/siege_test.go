@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -25,6 +26,7 @@ const (
 	restartPause = 300 * time.Millisecond
 	pauseTime    = 6 * time.Second // longer than a lease
 	natsAway     = time.Second
+	wakeTime     = 2 * time.Second // what a worker that has slept needs to write its outcomes
 )
 
 // How often what happens.
@@ -130,8 +132,12 @@ func (s *siege) tend() {
 		case g.paused():
 			if now.After(g.resumes) {
 				s.signal(g, syscall.SIGCONT)
-				g.resumes = time.Time{}
-				g.since = now
+				g.resumes, g.woken = time.Time{}, now.Add(wakeTime)
+			}
+		case g.running() && !g.woken.IsZero():
+			if now.After(g.woken) {
+				s.toll.late += g.lateWrites()
+				g.woken, g.since = time.Time{}, now
 			}
 		case g.running() && g.armed != "" && now.Sub(g.since) > mortalPatience:
 			g.process.kill()
@@ -169,7 +175,7 @@ func (s *siege) mourn(g *guarded, now time.Time) {
 func (s *siege) strike() {
 	s.every("kill", killPeriod, func() {
 		g := s.guards[s.random.IntN(len(s.guards))]
-		if g.running() && !g.paused() {
+		if g.running() && !g.spared() {
 			g.process.kill()
 			s.toll.kills[g.role]++
 		}
@@ -187,7 +193,7 @@ func (s *siege) strike() {
 	if s.pauses {
 		s.every("pause", pausePeriod, func() {
 			g := s.of("processor")[s.random.IntN(2)]
-			if g.running() && !g.paused() {
+			if g.running() && !g.spared() {
 				s.signal(g, syscall.SIGSTOP)
 				g.resumes = time.Now().Add(pauseTime)
 				s.toll.pauses++
@@ -214,6 +220,19 @@ func (s *siege) every(what string, period time.Duration, do func()) {
 		due = time.Now().Add(period)
 	}
 	s.due[what] = due
+}
+
+// lateWrites asks how many outcomes of a worker that has slept changed nothing.
+func (g *guarded) lateWrites() int {
+	text, err := metric(g.operators, "paybuf_late_writes_total")
+	if err != nil {
+		return 0 // it has just died
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 func (s *siege) signal(g *guarded, what syscall.Signal) {
@@ -261,7 +280,7 @@ func (s *siege) weather(wave storm.Wave) (calm func()) {
 	var busy sync.WaitGroup
 	busy.Go(func() { s.storm.Send(ctx, wave) })
 	busy.Go(func() { s.storm.SendBatches(ctx, batchPeriod, batchOrders) })
-	s.t.Cleanup(stop)
+	s.t.Cleanup(func() { stop(); busy.Wait() })
 	return func() {
 		stop()
 		done := make(chan struct{})
@@ -299,6 +318,7 @@ func (s *siege) judge() {
 	report, err := s.storm.Judge()
 	if err != nil {
 		s.t.Error(err)
+		s.toll.violations++
 	}
 	s.toll.add(report, balance, s.payerCounts())
 }

@@ -21,6 +21,7 @@ type toll struct {
 	points                         map[fault.Point]int
 	kills                          map[string]int // by role
 	postgres, nats, pauses         int
+	late                           int // outcomes that came after a pause and changed nothing
 	restarts, gaveUp               int // without meaning: to change a point, or for want of a server
 	payerFaults                    int64
 	payments, requests, duplicates int
@@ -50,6 +51,7 @@ func (c *toll) join(other toll) {
 	c.postgres += other.postgres
 	c.nats += other.nats
 	c.pauses += other.pauses
+	c.late += other.late
 	c.payerFaults += other.payerFaults
 	c.payments += other.payments
 	c.requests += other.requests
@@ -76,11 +78,11 @@ func (c *toll) lines() string {
 	var out strings.Builder
 	atPoints, random := 0, 0
 	for _, point := range fault.Points() {
-		fmt.Fprintf(&out, "kills at %-20s %6d\n", point, c.points[point])
+		fmt.Fprintf(&out, "kills at %-23s %6d\n", point, c.points[point])
 		atPoints += c.points[point]
 	}
 	for _, role := range slices.Sorted(maps.Keys(c.kills)) {
-		fmt.Fprintf(&out, "random kills of %-13s %6d\n", role, c.kills[role])
+		fmt.Fprintf(&out, "random kills of %-16s %6d\n", role, c.kills[role])
 		random += c.kills[role]
 	}
 	for _, line := range []struct {
@@ -88,11 +90,11 @@ func (c *toll) lines() string {
 		n    int
 	}{
 		{"kills at points", atPoints}, {"random kills", random}, {"Postgres restarts", c.postgres},
-		{"NATS restarts", c.nats}, {"pauses beyond a lease", c.pauses}, {"payer faults", int(c.payerFaults)},
+		{"NATS restarts", c.nats}, {"pauses beyond a lease", c.pauses}, {"outcomes that the fence kept out", c.late}, {"payer faults", int(c.payerFaults)},
 		{"faults in all", c.faults()}, {"payments", c.payments}, {"requests", c.requests}, {"duplicates", c.duplicates},
 		{"charges", c.charges}, {"doubles", c.doubles}, {"violations", c.violations},
 	} {
-		fmt.Fprintf(&out, "%-29s %6d\n", line.what, line.n)
+		fmt.Fprintf(&out, "%-32s %6d\n", line.what, line.n)
 	}
 	if c.violations == 0 {
 		fmt.Fprintf(&out, "95 %% upper bound: a violation in %.5f of the faults, in %.5f of the payments (3/N)\n",

@@ -4,16 +4,19 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"path"
 	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
+
+	"github.com/paybuf/paybuf/payment"
 )
 
 const batches = payments + "/batch"
 
 // SendBatches sends a batch of new orders each period, one of them twice, until
-// ctx ends. Each is sent until all of its items are accepted.
+// ctx ends. Each is sent until every item has an answer that stands.
 func (s *Storm) SendBatches(ctx context.Context, period time.Duration, orders int) {
 	ticker := time.NewTicker(period)
 	defer ticker.Stop()
@@ -84,6 +87,7 @@ func (s *Storm) tryBatch(ctx context.Context, door string, items []request, line
 		Items []struct {
 			Status  int   `json:"status"`
 			Payment shown `json:"payment"`
+			Problem shown `json:"problem"`
 		} `json:"items"`
 	}
 	if err := json.Unmarshal(came.body, &said); err != nil || came.status != http.StatusAccepted || len(said.Items) != len(items) {
@@ -91,12 +95,17 @@ func (s *Storm) tryBatch(ctx context.Context, door string, items []request, line
 	}
 	answers := make([]answer, len(items))
 	for i, item := range said.Items {
-		if item.Status != http.StatusAccepted || item.Payment.Number != items[i].number() {
-			return nil, wrong
-		}
 		p := item.Payment
-		answers[i] = answer{
-			sent: items[i], accepted: true, id: p.ID, amount: p.Amount, duplicate: p.Duplicate, acceptedAt: p.AcceptedAt,
+		switch {
+		case item.Status == http.StatusAccepted && p.Number == items[i].number() && p.Amount == items[i].amount():
+			answers[i] = answer{
+				sent: items[i], accepted: true, id: p.ID, amount: p.Amount, duplicate: p.Duplicate, acceptedAt: p.AcceptedAt,
+			}
+		case item.Status == http.StatusConflict && item.Problem.Code == payment.CodeOrderConflict:
+			// Another sender was faster, with the other body of the order.
+			answers[i] = answer{sent: items[i], id: payment.ID(path.Base(item.Problem.PaymentURL))}
+		default:
+			return nil, wrong
 		}
 	}
 	return answers, nil

@@ -66,10 +66,9 @@ func (s *Storm) look(ctx context.Context, desk string, id payment.ID) {
 	defer s.mu.Unlock()
 	delete(s.past.asking, id)
 	switch {
-	case err != nil:
 	case status == http.StatusNotFound:
 		s.past.violate(broken(Kept, "%s was accepted and is not found", id))
-	case status == http.StatusOK:
+	case err == nil && status == http.StatusOK:
 		s.past.see(id, said)
 	}
 }
