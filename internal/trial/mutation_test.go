@@ -171,6 +171,7 @@ type finding struct {
 	broken   []storm.Invariant
 	example  string
 	balance  storm.Balance
+	payments int // accepted when it was noticed
 	duration time.Duration
 }
 
@@ -203,7 +204,7 @@ func (m mutation) run(t *testing.T, dropped bool) finding {
 		early = s.breaks(m.wants)
 		return early || !over.IsZero() && (atRest || time.Now().After(over))
 	})
-	took := time.Since(begun)
+	found := finding{duration: time.Since(begun), payments: s.storm.Accepted()}
 	s.until("every request is answered", siegeTimeMax, false, sent)
 	blind()
 	balance, err := s.storm.Balance(s.in.ledger)
@@ -216,7 +217,7 @@ func (m mutation) run(t *testing.T, dropped bool) finding {
 			return v.Invariant == storm.Kept && !slices.Contains(seen, v)
 		})
 	}
-	found := finding{balance: balance, broken: balance.Broken(), duration: took}
+	found.balance, found.broken = balance, balance.Broken()
 	for _, v := range balance.Violations {
 		if v.Invariant == m.wants {
 			found.example = v.Detail
@@ -275,7 +276,7 @@ func TestCrash_eachDroppedProtectionIsNoticed(t *testing.T) {
 				if !slices.Contains(found.broken, m.wants) {
 					t.Errorf("without %s nobody notices: %v, want %s", m.without, found.broken, m.wants)
 				}
-				t.Logf("%v after %d payments and %.1f s: %s", found.broken, found.balance.Payments, found.duration.Seconds(), found.example)
+				t.Logf("%v after %d payments and %.1f s: %s", found.broken, found.payments, found.duration.Seconds(), found.example)
 			}
 			rows = append(rows, row)
 		})

@@ -60,10 +60,10 @@ func (row mutationRow) noticed() (n int) {
 
 // spread gives from what to what the runs took.
 func spread(found []finding) (payments, seconds string) {
-	least, most := found[0].balance.Payments, found[0].balance.Payments
+	least, most := found[0].payments, found[0].payments
 	short, long := found[0].duration, found[0].duration
 	for _, f := range found[1:] {
-		least, most = min(least, f.balance.Payments), max(most, f.balance.Payments)
+		least, most = min(least, f.payments), max(most, f.payments)
 		short, long = min(short, f.duration), max(long, f.duration)
 	}
 	return fmt.Sprintf("%d to %d", least, most), fmt.Sprintf("%.0f to %.0f", short.Round(time.Second).Seconds(), long.Round(time.Second).Seconds())
