@@ -8,7 +8,7 @@ GO ?= go
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 # The linter has a module file of its own, so that its dependencies are never ours.
 LINT := $(GO) tool -modfile=internal/tools/lint.mod golangci-lint
-# What `make trial` sends: a CSV with order_id, payment_sequential, payment_type
+# What `make trial` and `make crash` send: a CSV with order_id, payment_sequential, payment_type
 # and payment_value (see CONTRIBUTING.md).
 PAYBUF_TRIAL_CSV ?=
 # Where `make dev` keeps its data, and what it is told besides.
@@ -17,6 +17,9 @@ ARGS ?=
 FUZZTIME ?= 20s
 # How many interleavings `make model` plays.
 MODEL ?= 20000
+# How long `make crash` storms: until each point was died at once, or a time at least.
+CRASH ?= short
+CRASH_TIME ?= $(if $(filter long,$(CRASH)),30m,0s)
 # What `make race` tests.
 RACE ?= ./...
 
@@ -59,6 +62,17 @@ model: setup ## Play MODEL drawn interleavings of the processor, and some agains
 	$(GO) test -count=1 -timeout 60m -run '^TestModel_' ./processor -rapid.checks=$(MODEL)
 	$(GO) test -count=1 -timeout 60m -run '^TestModel_' ./postgres -rapid.checks=500
 
+.PHONY: crash
+crash: setup ## Kill everything everywhere and count the charges (CRASH=long, CRASH_TIME=2h; with a file the trial too)
+	$(GO) test -tags 'trial crash' -count=1 ./internal/fault
+	PAYBUF_TRIAL_CSV=$(PAYBUF_TRIAL_CSV) $(GO) test -tags 'trial crash' -count=1 -v -timeout $(if $(filter 0s,$(CRASH_TIME)),40m,72h) \
+		$(if $(PAYBUF_TRIAL_CSV),,-run TestCrash) ./internal/trial -crash.time $(CRASH_TIME)
+
+.PHONY: crash-mutations
+crash-mutations: setup ## Drop each protection, see that it is noticed, and write docs/mutations.md (eight minutes)
+	$(GO) test -tags 'trial crash' -count=1 -v -timeout 2h -run TestCrash_eachDroppedProtectionIsNoticed \
+		./internal/trial -crash.mutations $(CURDIR)/docs/mutations.md
+
 .PHONY: fuzz
 fuzz: ## Fuzz each decoder of outside bytes for FUZZTIME
 	@for target in $$(grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u); do \
@@ -97,6 +111,7 @@ verify: ## Check formatting, vet, lint, module files and generated documents
 	@! git grep -nE '^(<{7}|>{7}) ' || { echo "a merge was left unfinished"; exit 1; }
 	$(GO) vet ./...
 	$(GO) vet -tags trial ./internal/trial
+	$(GO) vet -tags 'trial crash' ./...
 	$(GO) mod tidy -diff
 	$(GO) mod verify
 	$(MAKE) --no-print-directory lint
@@ -105,4 +120,4 @@ verify: ## Check formatting, vet, lint, module files and generated documents
 
 .PHONY: help
 help: ## Show this
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/paybuf/paybuf/buffer/journal"
+	"github.com/paybuf/paybuf/internal/fault"
 	"github.com/paybuf/paybuf/payment"
 )
 
@@ -217,9 +218,11 @@ func (a *auditor) round(ctx context.Context) error {
 		if !mayRemove {
 			continue
 		}
+		fault.At(fault.BufferAudited)
 		if err := a.buffer.journal.Remove(segment.Number); err != nil {
 			return fmt.Errorf("segment %d: %w", segment.Number, err)
 		}
+		fault.At(fault.BufferRemoved)
 		a.forgetVoids(segment.Number)
 	}
 	return nil

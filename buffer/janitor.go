@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/paybuf/paybuf/internal/fault"
 )
 
 // clearingsPerWindow sets how promptly acknowledged payments are removed.
@@ -62,9 +64,11 @@ func (s *Shard) clearOnce(ctx context.Context, now time.Time, samples []floorSam
 	if ripe < stream.State.FirstSeq {
 		return rest, nil
 	}
+	fault.At(fault.BufferPurging)
 	if err := s.stream.Purge(ctx, jetstream.WithPurgeSequence(ripe+1)); err != nil {
 		return rest, fmt.Errorf("purge up to %d: %w", ripe, err)
 	}
+	fault.At(fault.BufferPurged)
 	return rest, nil
 }
 

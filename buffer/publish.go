@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/paybuf/paybuf/buffer/journal"
+	"github.com/paybuf/paybuf/internal/fault"
 )
 
 const (
@@ -104,11 +105,15 @@ func (p *publisher) send(m message) (*sending, error) {
 		kept: p.journal == nil || m.receipt == nil, done: make(chan struct{}),
 	}
 	keeps := !s.kept // who reads it later must hold the lock
+	fault.At(fault.BufferSending)
 	if err := p.enqueue(s); err != nil {
 		return nil, err
 	}
 	if keeps {
-		kept := func(err error) { p.release(s, s.keep(refusalOf(err))) }
+		kept := func(err error) {
+			fault.At(fault.BufferSynced)
+			p.release(s, s.keep(refusalOf(err)))
+		}
 		if err := p.journal.Enqueue(m.receipt, kept); err != nil {
 			kept(err)
 		}
@@ -218,6 +223,7 @@ func (p *publisher) publish(s *sending) {
 	if err := p.nc.PublishMsg(m); err != nil {
 		p.release(s, s.hear(ack{err: err}, time.Now()))
 	}
+	fault.At(fault.BufferPublished)
 }
 
 func (p *publisher) lookAt(now time.Time) {
@@ -257,6 +263,7 @@ func (p *publisher) acknowledge(reply *nats.Msg) {
 	if s == nil || s.token != token {
 		return // ended before
 	}
+	fault.At(fault.BufferAcknowledged)
 	p.release(s, s.hear(parseAck(reply), time.Now()))
 }
 

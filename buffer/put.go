@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
 
+	"github.com/paybuf/paybuf/internal/fault"
 	"github.com/paybuf/paybuf/payment"
 )
 
@@ -127,7 +128,9 @@ func (b *Buffer) finish(ctx context.Context, p putting, err error) (payment.Rece
 	}
 	if err != nil {
 		b.countRefusal(err)
+		fault.At(fault.BufferWithdrawing)
 		b.withdraw(p)
+		fault.At(fault.BufferWithdrawn)
 		return payment.Receipt{}, err
 	}
 	if stored.Duplicate {
@@ -137,6 +140,7 @@ func (b *Buffer) finish(ctx context.Context, p putting, err error) (payment.Rece
 		}
 		return receipt, err
 	}
+	fault.At(fault.BufferStored)
 	p.account.add(stored, p.size)
 	b.recent.add(p.request, p.fingerprint, true)
 	return b.receipt(p.request, false), nil
@@ -151,6 +155,7 @@ func (b *Buffer) receipt(first payment.Request, duplicate bool) payment.Receipt 
 func (b *Buffer) putRepeated(ctx context.Context, p putting, known ack) (payment.Receipt, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, b.cfg.PutTimeout, errPutTimeout)
 	defer cancel()
+	fault.At(fault.BufferRepeated)
 	first, mark, err := p.shard.first(ctx, p.request.ID, known.Sequence)
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
@@ -169,6 +174,7 @@ func (b *Buffer) putRepeated(ctx context.Context, p putting, known ack) (payment
 	if err := b.voidReceipt(ctx, p.shard, p.request); err != nil {
 		return payment.Receipt{}, err
 	}
+	fault.At(fault.BufferVoided)
 	return payment.Receipt{}, b.putConflict(ctx, p.shard, p.request)
 }
 
@@ -201,6 +207,7 @@ func (b *Buffer) putConflict(ctx context.Context, shard *Shard, request payment.
 		b.countRefusal(err)
 		return err
 	}
+	fault.At(fault.BufferConflict)
 	return &payment.Error{
 		Code:      payment.CodeOrderConflict,
 		Detail:    "this order number was submitted before with another body; the first one counts",

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/paybuf/paybuf/buffer/journal"
+	"github.com/paybuf/paybuf/internal/fault"
 	"github.com/paybuf/paybuf/payment"
 )
 
@@ -47,6 +48,7 @@ func (r *republisher) add(ctx context.Context, record journal.Record) error {
 		}
 	}
 	m.health = &shard.health
+	fault.At(fault.BufferRepublishing)
 	sent, err := b.pub.send(m)
 	if lacksPlace(err) && len(r.underWay) > 0 {
 		if err := r.finishOldest(ctx); err != nil {
@@ -78,6 +80,7 @@ func (r *republisher) finishOldest(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	fault.At(fault.BufferRepublished)
 	if !stored.Duplicate {
 		r.auditor.count(func(c *AuditStats) { c.Repairs++ })
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/paybuf/paybuf/internal/body"
+	"github.com/paybuf/paybuf/internal/fault"
 	"github.com/paybuf/paybuf/internal/object"
 	"github.com/paybuf/paybuf/internal/problem"
 	"github.com/paybuf/paybuf/payment"
@@ -183,8 +184,10 @@ func (h *BatchHandler) keep(ctx context.Context, tenant payment.TenantID, items 
 	if err != nil {
 		return payment.Batch{}, err
 	}
+	fault.At(fault.IngestBatchPut)
 	if err := h.putter.PutBatch(ctx, batch); err != nil {
 		return payment.Batch{}, putError(ctx, err)
 	}
+	fault.At(fault.IngestBatchKept)
 	return batch, nil
 }

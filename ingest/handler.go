@@ -17,6 +17,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/paybuf/paybuf/internal/body"
+	"github.com/paybuf/paybuf/internal/fault"
 	"github.com/paybuf/paybuf/internal/object"
 	"github.com/paybuf/paybuf/internal/problem"
 	"github.com/paybuf/paybuf/payment"
@@ -124,12 +125,18 @@ func (h *Handler) create(w http.ResponseWriter, r *http.Request) {
 		problem.Write(w, r, err)
 		return
 	}
+	if fault.Dropped(fault.Receipt) {
+		h.acceptFirst(w, r, request)
+		return
+	}
 	receipt, err := h.putOnce(r, request)
 	if err != nil {
 		h.refuse(w, r, err)
 		return
 	}
+	fault.At(fault.IngestPut)
 	h.accept(w, r, receipt)
+	answered(w)
 }
 
 // read makes a request of the body, or an error that names all that is wrong.
@@ -160,6 +167,7 @@ func readDocument(w http.ResponseWriter, r *http.Request, form *shape, timeout t
 
 // put waits for the buffer.
 func (h *Handler) put(ctx context.Context, request payment.Request) (payment.Receipt, error) {
+	fault.At(fault.IngestPutting)
 	receipt, err := h.putter.Put(ctx, request)
 	if err != nil {
 		return payment.Receipt{}, putError(ctx, err)

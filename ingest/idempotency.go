@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/paybuf/paybuf/internal/fault"
 	"github.com/paybuf/paybuf/payment"
 )
 
@@ -52,6 +53,7 @@ func (h *Handler) putOnce(r *http.Request, request payment.Request) (payment.Rec
 	if err != nil {
 		return payment.Receipt{}, fmt.Errorf("reserve the idempotency key: %w", err)
 	}
+	fault.At(fault.IngestBound)
 	receipt, err := h.put(r.Context(), first)
 	receipt.Duplicate = receipt.Duplicate || known // also when the buffer has forgotten the first
 	return receipt, err

@@ -8,6 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/paybuf/paybuf/internal/fault"
 )
 
 // BatchMax is how many rows one call may write.
@@ -37,8 +39,15 @@ func (db *DB) call(ctx context.Context, doing string, statement func(context.Con
 // transact runs several statements that are committed together.
 func (db *DB) transact(ctx context.Context, doing string, statements func(context.Context, querier) error) error {
 	return db.bounded(ctx, doing, func(ctx context.Context) error {
-		return pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error { return statements(ctx, tx) })
+		return pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error { return uncommitted(ctx, tx, statements) })
 	})
+}
+
+// uncommitted runs the statements of a transaction.
+func uncommitted(ctx context.Context, tx pgx.Tx, statements func(context.Context, querier) error) error {
+	err := statements(ctx, tx)
+	fault.At(fault.PostgresCommit)
+	return err
 }
 
 // bounded gives a call its deadline, repeats it if it clashed with another, and

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/paybuf/paybuf/internal/fault"
 	"github.com/paybuf/paybuf/payment"
 )
 
@@ -53,6 +54,7 @@ func (db *DB) Claim(
 	if err != nil || len(rest) == 0 {
 		return claimed, err
 	}
+	fault.At(fault.PostgresInserted)
 	err = db.transact(ctx, "class repeated requests", func(ctx context.Context, q querier) (err error) {
 		claimed.Duplicates, claimed.Conflicts, err = classExisting(ctx, q, rest)
 		return err

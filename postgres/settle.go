@@ -4,9 +4,14 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 
+	"github.com/paybuf/paybuf/internal/fault"
 	"github.com/paybuf/paybuf/payment"
 )
+
+// fenceSQL lets an outcome count only for the payment as it was leased.
+const fenceSQL = ` AND p.version = o.version AND p.state = o.was`
 
 // Rows are locked in the order of their keys before any is changed: an UPDATE
 // with a join locks in whichever order its plan has. The row of a charge exists
@@ -19,7 +24,7 @@ const settleSQL = `
 		              $8::text[], $9::text[], $10::integer[], $11::text[], $12::text[])
 		       AS o (id, version, was, state, next_in, payer_reference, failure_code,
 		             failure_message, verdict, http_status, request_id, excerpt)
-		  JOIN payments p ON p.id = o.id AND p.version = o.version AND p.state = o.was
+		  JOIN payments p ON p.id = o.id` + fenceSQL + `
 		 ORDER BY p.id
 		   FOR UPDATE OF p
 	), settled AS (
@@ -35,7 +40,7 @@ const settleSQL = `
 		                      THEN now() + o.next_in * interval '1 microsecond' END,
 		       updated_at = now()
 		  FROM held o
-		 WHERE p.id = o.id AND p.version = o.version AND p.state = o.was
+		 WHERE p.id = o.id` + fenceSQL + `
 		RETURNING p.id, p.tenant_id, p.version, p.state, p.attempts, p.lookups, p.updated_at, o.leased_at,
 		          o.was, o.payer_reference, o.verdict, o.http_status, o.request_id, o.excerpt
 	), attempted AS (
@@ -86,10 +91,18 @@ func (db *DB) Settle(ctx context.Context, outcomes []payment.Outcome) (settled i
 		c.add(outcome)
 	}
 	err = db.call(ctx, "settle payments", func(ctx context.Context, q querier) error {
-		return q.QueryRow(ctx, settleSQL, c.ids, c.versions, c.froms, c.tos, c.nextIns, c.payerReferences,
+		return q.QueryRow(ctx, settleStatement(), c.ids, c.versions, c.froms, c.tos, c.nextIns, c.payerReferences,
 			c.failureCodes, c.failureMessages, c.verdicts, c.httpStatuses, c.requestIDs, c.excerpts).Scan(&settled)
 	})
 	return settled, err
+}
+
+// settleStatement is settleSQL. Without its fence it is what a test must notice.
+func settleStatement() string {
+	if fault.Dropped(fault.Fence) {
+		return strings.ReplaceAll(settleSQL, fenceSQL, "")
+	}
+	return settleSQL
 }
 
 func checkStep(o payment.Outcome) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 
+	"github.com/paybuf/paybuf/internal/fault"
 	"github.com/paybuf/paybuf/payment"
 )
 
@@ -34,6 +35,7 @@ func (p *Processor) keepBatches(ctx context.Context, lists []payment.Delivery) {
 	err := p.persist(ctx, "keep batches", func(ctx context.Context) error { return p.ledger.KeepBatches(ctx, batches) })
 	switch {
 	case err == nil:
+		fault.At(fault.ProcessorListed)
 		p.acknowledge(lists)
 		p.counts.batches.Add(int64(len(lists)))
 	case !isInvalid(err): // stopping: they come again

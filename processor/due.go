@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/paybuf/paybuf/internal/fault"
 	"github.com/paybuf/paybuf/payment"
 )
 
@@ -24,6 +25,9 @@ func (p *Processor) dueLoop(ctx, calls context.Context) {
 		}
 		leaseEnds := time.Now().Add(p.cfg.Lease)
 		works, err := p.ledger.Lease(ctx, taken, p.cfg.Lease)
+		if len(works) > 0 {
+			fault.At(fault.ProcessorLeased)
+		}
 		p.due.release(taken - len(works))
 		for _, work := range works {
 			p.start(calls, work, leaseEnds, p.due)

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/paybuf/paybuf/internal/fault"
 	"github.com/paybuf/paybuf/payment"
 )
 
@@ -31,6 +32,9 @@ func (p *Processor) intakeLoop(ctx, calls context.Context, source Source) {
 			continue
 		}
 		failures = 0
+		if len(deliveries) > 0 {
+			fault.At(fault.ProcessorFetched)
+		}
 		deliveries, lists := withoutBatches(deliveries)
 		started := p.claim(ctx, calls, deliveries)
 		p.fresh.release(taken - started)
@@ -49,6 +53,14 @@ func (p *Processor) claim(ctx, calls context.Context, deliveries []payment.Deliv
 	if len(batch.readable) == 0 {
 		return 0
 	}
+	if fault.Dropped(fault.AckLast) {
+		p.acknowledge(batch.readable)
+	}
+	var early map[payment.ID]payment.Answer
+	if fault.Dropped(fault.ClaimFirst) {
+		early = p.chargeUnclaimed(ctx, batch.requests)
+	}
+	fault.At(fault.ProcessorClaiming)
 	leaseEnds := time.Now().Add(p.cfg.Lease) // before the ledger's clock is asked: never too late
 	var claimed payment.Claimed
 	err := p.persist(ctx, "claim payments", func(ctx context.Context) (err error) {
@@ -62,12 +74,18 @@ func (p *Processor) claim(ctx, calls context.Context, deliveries []payment.Deliv
 	default: // stopping: they come again
 		return 0
 	}
+	fault.At(fault.ProcessorClaimed)
 	p.acknowledge(batch.readable)
+	fault.At(fault.ProcessorAcked)
 	p.counts.claimed.Add(int64(len(claimed.Works)))
 	p.counts.scheduled.Add(int64(claimed.Scheduled))
 	p.counts.refused.Add(int64(claimed.Refused))
 	p.counts.duplicates.Add(int64(claimed.Duplicates + batch.doubles))
 	p.counts.conflicts.Add(int64(claimed.Conflicts))
+	if fault.Dropped(fault.ClaimFirst) {
+		p.settleEarly(claimed.Works, early)
+		return len(claimed.Works)
+	}
 	for _, work := range claimed.Works {
 		p.start(calls, work, leaseEnds, p.fresh)
 	}
@@ -138,10 +156,12 @@ func (p *Processor) bury(ctx context.Context, poison []payment.Delivery) bool {
 		}
 		p.log.Error("dead letter", slog.String("subject", d.Subject), slog.Any("error", d.Poison))
 	}
+	fault.At(fault.ProcessorBurying)
 	err := p.persist(ctx, "keep dead letters", func(ctx context.Context) error { return p.ledger.Bury(ctx, letters) })
 	if err != nil {
 		return false // they come again
 	}
+	fault.At(fault.ProcessorBuried)
 	p.counts.buried.Add(int64(len(poison)))
 	return true
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/paybuf/paybuf/internal/fault"
 	"github.com/paybuf/paybuf/payment"
 )
 
@@ -54,8 +55,10 @@ func (p *Processor) step(ctx context.Context, work payment.Work, leaseEnds time.
 		outcome.NextIn = p.policy.retryIn(max(work.Attempt, work.Lookups+1)) + p.cfg.BreakerDelay
 		return outcome
 	}
+	fault.At(fault.ProcessorCalling)
 	started := time.Now()
 	answer := p.callInTime(ctx, work, voids)
+	fault.At(fault.ProcessorAnswered)
 	took := time.Since(started)
 	refused := refuses(answer)
 	if ctx.Err() == nil { // else it was cut off, which says nothing of the payer
@@ -116,7 +119,7 @@ func (p *Processor) call(ctx context.Context, work payment.Work, voids bool) pay
 	if voids {
 		return p.void(ctx, work)
 	}
-	if work.State != payment.Paying && p.policy.traits.CanLookup {
+	if work.State != payment.Paying && p.policy.traits.CanLookup && !fault.Dropped(fault.LookUp) {
 		p.counts.lookups.Add(1)
 		return p.payer.Lookup(ctx, work.ID, work.Money)
 	}

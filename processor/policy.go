@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/paybuf/paybuf/internal/fault"
 	"github.com/paybuf/paybuf/payment"
 )
 
@@ -85,7 +86,7 @@ func (p policy) ambiguous(outcome payment.Outcome) payment.Outcome {
 func (p policy) notFound(work payment.Work, outcome payment.Outcome) payment.Outcome {
 	visibleAt := work.LastAttemptAt.Add(p.traits.VisibilityDelay)
 	switch {
-	case work.LeasedAt.Before(visibleAt):
+	case work.LeasedAt.Before(visibleAt) && !fault.Dropped(fault.Visibility):
 		outcome.To = work.State
 		outcome.NextIn = visibleAt.Sub(work.LeasedAt)
 	case work.State == payment.Pending: // it was accepted once: strange, so ask on
@@ -107,6 +108,9 @@ func (p policy) notFound(work payment.Work, outcome payment.Outcome) payment.Out
 func (p policy) recognises(work payment.Work, at time.Time) bool {
 	if p.traits.KeyWindow == 0 {
 		return p.traits.CanLookup || p.traits.CanVoid && work.State == payment.Paying
+	}
+	if fault.Dropped(fault.KeyWindow) {
+		return true
 	}
 	return at.Add(p.cfg.PayTimeout).Before(work.FirstAttemptAt.Add(p.traits.KeyWindow))
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/paybuf/paybuf/internal/fault"
 	"github.com/paybuf/paybuf/payment"
 )
 
@@ -37,6 +38,7 @@ func (p *Processor) collect(batch []payment.Outcome) []payment.Outcome {
 // settle writes a batch, however often it takes: an outcome that is not written
 // costs a look-up later, which is slow, but never a second charge.
 func (p *Processor) settle(ctx context.Context, batch []payment.Outcome) {
+	fault.At(fault.ProcessorSettling)
 	var settled int
 	err := p.persist(ctx, "write outcomes", func(ctx context.Context) (err error) {
 		settled, err = p.ledger.Settle(ctx, batch)
@@ -44,6 +46,7 @@ func (p *Processor) settle(ctx context.Context, batch []payment.Outcome) {
 	})
 	switch {
 	case err == nil:
+		fault.At(fault.ProcessorSettled)
 		p.counts.settle(batch, settled)
 		p.wakeDue(batch)
 	case isInvalid(err) && len(batch) > 1:

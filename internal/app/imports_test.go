@@ -35,20 +35,20 @@ var table = []row{
 	{of: "payment", may: nothing, tests: nothing},
 	{of: "migrations", may: nothing, tests: nothing},
 
-	{of: "ingest", may: of("payment", "internal/problem", "internal/object", "internal/body", "internal/nearest"), tests: nothing},
-	{of: "buffer", may: of("payment", "buffer/journal"), tests: servers},
+	{of: "ingest", may: of("payment", "internal/fault", "internal/problem", "internal/object", "internal/body", "internal/nearest"), tests: nothing},
+	{of: "buffer", may: of("payment", "internal/fault", "buffer/journal"), tests: servers},
 	{of: "buffer/journal", may: nothing, tests: nothing},
-	{of: "processor", may: of("payment", "internal/histogram"), tests: of("processor/processortest")},
+	{of: "processor", may: of("payment", "internal/fault", "internal/histogram"), tests: of("processor/processortest")},
 	{of: "processor/processortest", may: of("payment"), tests: nothing},
 	{of: "processor/payer", may: of("payment"), tests: adapters},
-	{of: "processor/payer/httppayer", may: of("payment", "processor/payer/internal/outbound"), tests: of("processor/payer/payertest")},
+	{of: "processor/payer/httppayer", may: of("payment", "internal/fault", "processor/payer/internal/outbound"), tests: of("processor/payer/payertest")},
 	{of: "processor/payer/stripepayer", may: of("payment", "processor/payer/internal/outbound"), tests: of("processor/payer/payertest")},
 	{of: "processor/payer/internal/outbound", may: of("payment"), tests: nothing},
 	{of: "processor/payer/simulator", may: of("payment"), tests: of("processor/payer/payertest")},
 	{of: "processor/payer/payertest", may: of("payment"), tests: of("processor/payer/simulator")},
 	{of: "processor/reconcile", may: of("payment", "internal/table"), tests: of("postgres", "internal/local/localtest",
 		"processor/payer/httppayer", "processor/payer/simulator")},
-	{of: "postgres", may: of("payment", "migrations"),
+	{of: "postgres", may: of("payment", "internal/fault", "migrations"),
 		tests: of("internal/local/localtest", "processor/processortest")},
 	{of: "status", may: of("payment", "internal/problem", "internal/object"), tests: nothing},
 	{of: "status/cancel", may: of("payment", "internal/problem", "internal/object", "internal/body"), tests: nothing},
@@ -60,16 +60,18 @@ var table = []row{
 	{of: "internal/nearest", may: nothing, tests: nothing},
 	{of: "internal/table", may: of("payment", "internal/nearest"), tests: nothing},
 	{of: "internal/histogram", may: nothing, tests: nothing},
+	{of: "internal/fault", may: nothing, tests: nothing},
 	{of: "internal/local", may: nothing, tests: of("internal/local/localtest")},
 	{of: "internal/local/localtest", may: of("internal/local"), tests: nothing},
 	{of: "internal/app", may: everything, tests: of("internal/local/localtest", "internal/trial/storm")},
-	{of: "internal/trial", may: nothing, tests: of("internal/app", "internal/local", "internal/local/localtest",
+	{of: "internal/trial", may: nothing, tests: of("internal/app", "internal/fault", "internal/local", "internal/local/localtest",
 		"internal/trial/storm", "payment", "processor/payer/simulator")},
 	{of: "internal/trial/storm", may: of("payment", "processor/payer/simulator"), tests: nothing},
 
 	{of: "client", may: of("payment"), tests: nothing},
 	{of: "internal/submit", may: of("payment", "client", "internal/table", "internal/nearest", "internal/histogram"), tests: nothing},
-	{of: "cmd/paybuf", may: of("internal/app", "internal/submit", "internal/nearest", "payment"),
+	// internal/fault with the build tag "crash" alone.
+	{of: "cmd/paybuf", may: of("internal/app", "internal/fault", "internal/submit", "internal/nearest", "payment"),
 		tests: of("internal/local", "internal/local/localtest", "internal/trial/storm")},
 }
 
@@ -82,6 +84,7 @@ var (
 	// forTests are never part of the program, not even of what may import
 	// everything.
 	forTests = of("internal/local/localtest", "processor/payer/payertest", "processor/processortest",
+		"internal/fault",
 		"internal/trial", "internal/trial/storm", "cmd/paybuf")
 )
 
@@ -230,7 +233,7 @@ func (p listed) testImports() []string { return slices.Concat(p.TestImports, p.X
 // packages lists the whole module, with the tests that only run when asked for.
 func packages(t *testing.T) []listed {
 	t.Helper()
-	list := exec.CommandContext(t.Context(), "go", "list", "-tags=trial",
+	list := exec.CommandContext(t.Context(), "go", "list", "-tags=trial,crash",
 		"-json=ImportPath,Imports,TestImports,XTestImports", "./...")
 	list.Dir = moduleDir
 	var stderr bytes.Buffer

@@ -7,6 +7,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -33,9 +35,11 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	program = filepath.Join(dir, "paybuf")
-	build := exec.Command("go", "build", "-o", program, "github.com/paybuf/paybuf/cmd/paybuf")
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
+	if err := build(program); err != nil {
+		panic(err)
+	}
+	flag.Parse()
+	if err := buildMortal(dir); err != nil {
 		panic(err)
 	}
 	code := m.Run()
@@ -43,10 +47,19 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// build builds the product, with flags of go build.
+func build(file string, flags ...string) error {
+	args := append([]string{"build", "-o", file}, flags...)
+	cmd := exec.Command("go", append(args, "github.com/paybuf/paybuf/cmd/paybuf")...)
+	cmd.Stderr = os.Stderr
+	return cmd.Run()
+}
+
 // process is a running paybuf command.
 type process struct {
 	cmd    *exec.Cmd
-	stderr *os.File
+	log    string // file
+	killed bool   // by us
 	ended  chan struct{}
 	err    error // of Wait, once ended is closed
 }
@@ -55,17 +68,25 @@ type process struct {
 // end of the test, if it still runs then.
 func start(t *testing.T, dir string, args ...string) *process {
 	t.Helper()
+	return startAs(t, program, nil, dir, args...)
+}
+
+// startAs is start for another program, and variables besides.
+func startAs(t *testing.T, program string, environ []string, dir string, args ...string) *process {
+	t.Helper()
 	stderr, err := os.OpenFile(filepath.Join(dir, args[0]+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer stderr.Close() // the process has its own
 	cmd := exec.Command(program, args...)
+	cmd.Env = append(os.Environ(), environ...)
 	cmd.Stdout, cmd.Stderr = stderr, stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("start %v: %v", args, err)
 	}
-	p := &process{cmd: cmd, stderr: stderr, ended: make(chan struct{})}
+	p := &process{cmd: cmd, log: stderr.Name(), ended: make(chan struct{})}
 	go func() { p.err = cmd.Wait(); close(p.ended) }()
 	t.Cleanup(func() { p.stop(t) })
 	return p
@@ -73,6 +94,7 @@ func start(t *testing.T, dir string, args ...string) *process {
 
 // kill is kill -9.
 func (p *process) kill() {
+	p.killed = true
 	_ = p.cmd.Process.Kill()
 	<-p.ended
 }
@@ -85,6 +107,7 @@ func (p *process) stop(t *testing.T) {
 		return
 	default:
 	}
+	_ = p.cmd.Process.Signal(syscall.SIGCONT) // a stopped one hears nothing
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-p.ended:
@@ -92,7 +115,6 @@ func (p *process) stop(t *testing.T) {
 		p.kill()
 		t.Errorf("%s did not stop by itself", p.cmd.Args[1])
 	}
-	_ = p.stderr.Close()
 }
 
 // output runs a command to its end and gives what it printed as JSON.
@@ -179,7 +201,7 @@ func (in *installation) startDev(t *testing.T) {
 		}
 		select {
 		case <-in.dev.ended:
-			log, _ := os.ReadFile(in.dev.stderr.Name())
+			log, _ := os.ReadFile(in.dev.log)
 			t.Fatalf("dev ended: %v\n%s", in.dev.err, tail(log))
 		case <-time.After(20 * time.Millisecond):
 		}
@@ -245,20 +267,28 @@ func waitForPort(t *testing.T, address string) {
 // metric reads one metric without labels from dev.
 func (in *installation) metric(t *testing.T, name string) string {
 	t.Helper()
-	response, err := http.Get("http://" + in.operators + "/metrics")
+	value, err := metric(in.operators, name)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return value
+}
+
+// metric reads one metric without labels from whoever listens for operators.
+func metric(operators, name string) (string, error) {
+	response, err := http.Get("http://" + operators + "/metrics")
+	if err != nil {
+		return "", err
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
 	for line := range strings.Lines(string(body)) {
 		if value, found := strings.CutPrefix(line, name+" "); found {
-			return strings.TrimSpace(value)
+			return strings.TrimSpace(value), nil
 		}
 	}
-	t.Fatalf("no metric %s", name)
-	return ""
+	return "", fmt.Errorf("no metric %s", name)
 }

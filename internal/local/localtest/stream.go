@@ -77,6 +77,14 @@ func (s *Streams) Stored(stream string) map[string]uint64 {
 	return info.State.Subjects
 }
 
+// Publish puts a message on whichever stream has the subject, past everything of
+// ours; it is lost if none answers.
+func (s *Streams) Publish(subject string, body []byte) {
+	ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
+	defer cancel()
+	_, _ = s.js.Publish(ctx, subject, body)
+}
+
 // StepDown has another server lead a stream.
 func (s *Streams) StepDown(stream string) {
 	s.t.Helper()

@@ -26,9 +26,11 @@ const (
 	nearOrders = 4
 	// tryTimeout limits one request, settleTimeout all tries of one.
 	tryTimeout    = 20 * time.Second
-	settleTimeout = time.Minute
+	settleTimeout = 3 * time.Minute
 	againAfter    = 20 * time.Millisecond
 	minorMin      = 100
+	// hastyMax is when a sender who does not wait for the answer has left.
+	hastyMax = 3 * time.Millisecond
 	// otherBody is what the other body of an order adds to its amount.
 	otherBody = 1_000_000
 )
@@ -44,6 +46,9 @@ type Config struct {
 	// that an order was new may have been lost then, or given twice: to requests of
 	// one millisecond whose acknowledgements were both lost.
 	Outages bool
+	// Forgets tells that the dedup window is shorter than the storm. A repetition may
+	// then be told that it is new, with a time of its own; there must be no Others.
+	Forgets bool
 }
 
 // Wave is what is sent at a time.
@@ -54,6 +59,9 @@ type Wave struct {
 	// those that do it with another body, and Keyed the share of all requests that
 	// carry an idempotency key. An order and a body have one key.
 	Repeats, Others, Keyed float64
+	// Hasty is the share of the requests whose sender leaves within milliseconds and
+	// sends again; it takes Outages.
+	Hasty float64
 }
 
 // Storm is the client. Its methods may be used while Send runs.
@@ -67,6 +75,7 @@ type Storm struct {
 	answers map[int][]answer
 	tries   map[string]int // by what was not the last answer of a request
 	faults  []error
+	past    history
 }
 
 // request is one to be sent until it is settled.
@@ -74,6 +83,7 @@ type request struct {
 	order int
 	other bool // with the other body
 	keyed bool
+	hasty time.Duration // after which its sender leaves; 0 for never
 	door  int
 }
 
@@ -88,6 +98,7 @@ func New(cfg Config) *Storm {
 		random:  rand.New(rand.NewPCG(cfg.Seed, 0)), //nolint:gosec // the same storm again for the same seed
 		answers: map[int][]answer{},
 		tries:   map[string]int{},
+		past:    history{last: map[payment.ID]shown{}, asking: map[payment.ID]bool{}},
 	}
 }
 
@@ -133,6 +144,9 @@ func (s *Storm) Send(ctx context.Context, wave Wave) {
 // next chooses a request. The caller holds mu.
 func (s *Storm) next(wave Wave) request {
 	r := request{order: len(s.sent), keyed: s.random.Float64() < wave.Keyed}
+	if wave.Hasty > 0 && s.random.Float64() < wave.Hasty {
+		r.hasty = 1 + time.Duration(s.random.Int64N(int64(hastyMax)))
+	}
 	if len(s.sent) > 0 && s.random.Float64() < wave.Repeats {
 		from := 0
 		if s.random.IntN(2) == 0 {
@@ -169,6 +183,7 @@ func (s *Storm) settle(ctx context.Context, r request) {
 		case <-ctx.Done():
 		}
 		r.door++
+		r.hasty = 0
 	}
 }
 
@@ -176,6 +191,9 @@ func (s *Storm) note(r request, got answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.answers[r.order] = append(s.answers[r.order], got)
+	if got.accepted {
+		s.past.accept(got.id, got.amount)
+	}
 }
 
 func (s *Storm) fault(err error) {

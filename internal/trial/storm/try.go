@@ -36,8 +36,20 @@ type shown struct {
 	AcceptedAt string        `json:"accepted_at"`
 	StatusURL  string        `json:"status_url"`
 	State      payment.State `json:"state"`
-	Code       payment.Code  `json:"code"`
-	PaymentURL string        `json:"payment_url"`
+	Version    int64         `json:"version"`
+	Failure    *struct {
+		Code string `json:"code"`
+	} `json:"failure"`
+	Code       payment.Code `json:"code"`
+	PaymentURL string       `json:"payment_url"`
+}
+
+// reason is why a payment failed or is parked, "" if nobody says.
+func (said shown) reason() string {
+	if said.Failure == nil {
+		return ""
+	}
+	return said.Failure.Code
 }
 
 // reply is what came back over HTTP.
@@ -51,6 +63,11 @@ type reply struct {
 // says why if that may not go on.
 func (s *Storm) try(ctx context.Context, r request) (got answer, again string, err error) {
 	door := s.cfg.Doors[r.door%len(s.cfg.Doors)]
+	if r.hasty > 0 {
+		var leave context.CancelFunc
+		ctx, leave = context.WithTimeout(ctx, r.hasty)
+		defer leave()
+	}
 	came, err := s.post(ctx, door, r)
 	if err != nil {
 		if s.cfg.Outages {
@@ -111,9 +128,12 @@ func (came reply) refused(said shown, r request, door string) (answer, error) {
 	return answer{sent: r, id: payment.ID(id)}, nil
 }
 
+func (r request) body() string {
+	return fmt.Sprintf(`{"order_number":%q,"amount":%d,"currency":"EUR","payment_method":"tok_visa"}`, r.number(), r.amount())
+}
+
 func (s *Storm) post(ctx context.Context, door string, r request) (reply, error) {
-	body := fmt.Sprintf(`{"order_number":%q,"amount":%d,"currency":"EUR","payment_method":"tok_visa"}`, r.number(), r.amount())
-	post, err := http.NewRequestWithContext(ctx, http.MethodPost, door+payments, strings.NewReader(body))
+	post, err := http.NewRequestWithContext(ctx, http.MethodPost, door+payments, strings.NewReader(r.body()))
 	if err != nil {
 		return reply{}, err
 	}

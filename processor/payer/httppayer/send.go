@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/paybuf/paybuf/internal/fault"
 	"github.com/paybuf/paybuf/payment"
 	"github.com/paybuf/paybuf/processor/payer/internal/outbound"
 )
@@ -42,9 +43,11 @@ func (p *Payer) send(ctx context.Context, c call) exchange {
 	bounded, cancel := context.WithTimeoutCause(ctx, c.timeout, c.slow)
 	defer cancel()
 	var result exchange
-	traced := httptrace.WithClientTrace(bounded, &httptrace.ClientTrace{
-		GotConn: func(httptrace.GotConnInfo) { result.connected = true },
-	})
+	trace := httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { result.connected = true }}
+	if fault.Enabled {
+		trace.WroteRequest = func(httptrace.WroteRequestInfo) { fault.At(fault.PayerSent) }
+	}
+	traced := httptrace.WithClientTrace(bounded, &trace)
 	request, err := p.newRequest(traced, c)
 	if err != nil {
 		result.err = err

@@ -102,6 +102,13 @@ func (b *book) countLookup(reference string) int64 {
 	return a.lookups
 }
 
+// countFault counts what goes wrong with a send.
+func (b *book) countFault() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.counts.Faults++
+}
+
 // begin looks the key up and opens an operation if there is none. The operation
 // is only to be handed back if begun; else it is a copy to be read.
 func (b *book) begin(o order) (*operation, beginning) {

@@ -98,6 +98,9 @@ func (e *Engine) send(ctx context.Context, o order) reply {
 	case turnCame:
 	}
 	defer e.workers.leave()
+	if p.fault != noFault {
+		e.book.countFault()
+	}
 	if !e.sleep(p.wait) {
 		return reply{kind: replyClosed}
 	}

@@ -98,7 +98,7 @@ func TestHandler_speaksTheContract(t *testing.T) {
 		`{"error":"key_reused","message":"the key was used for another request"}`)
 	wantExchange(t, mustDo(t, "GET", url+"/healthz", "", ""), 200, `{"status":"ok"}`)
 	wantExchange(t, mustDo(t, "GET", url+"/ledger", "", ""), 200,
-		`{"charges":1,"references":1,"doubled":0,"declined":0,"pending":0,"voided":0,"sends":4,"lookups":2,"sums":{"EUR":1999}}`)
+		`{"charges":1,"references":1,"doubled":0,"declined":0,"pending":0,"voided":0,"sends":4,"lookups":2,"faults":0,"sums":{"EUR":1999}}`)
 }
 
 func TestHandler_declinesOnePaymentMethodAlways(t *testing.T) {
@@ -275,6 +275,9 @@ func TestHandler_hangsUntilTheClientLeaves(t *testing.T) {
 	eventually(t, func() bool { s := e.Summary(); return s.Sends+s.Lookups == 2 })
 	cancel()
 	clients.Wait() // and goleak sees that the handlers end, too
+	if s := e.Summary(); s.Faults != 1 {
+		t.Errorf("%d faults are counted, want that of the send", s.Faults)
+	}
 }
 
 func TestHandler_afterCloseSaysNothingAboutACharge(t *testing.T) {

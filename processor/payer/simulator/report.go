@@ -20,6 +20,7 @@ type Summary struct {
 	Voided     int64            `json:"voided"`  // taken back, and counted as neither charged nor pending
 	Sends      int64            `json:"sends"`   // since the start of the Engine; not in the file
 	Lookups    int64            `json:"lookups"` // likewise
+	Faults     int64            `json:"faults"`  // that struck a send, likewise
 	Sums       map[string]int64 `json:"sums"`    // charged, in minor units by currency
 }
 
