@@ -24,8 +24,8 @@ func (d *Document) flowKinds() []flowKind {
 
 // FlowRatio is a row of the table that holds our pipeline against another.
 type FlowRatio struct {
-	Other, What           string
-	Rate, CPU, Statements Ratio
+	Other, What string
+	Rate, CPU   Ratio
 }
 
 // FlowRatios are all ratios, pipeline by pipeline.
@@ -39,9 +39,7 @@ func (d *Document) FlowRatios() []FlowRatio {
 			ours, theirs := kind.of(d.pipeline(d.Ours)), kind.of(other)
 			rows = append(rows, FlowRatio{
 				Other: other.Server, What: kind.title,
-				Rate:       single(ours.Rate() / theirs.Rate()),
-				CPU:        single(ours.cpu() / theirs.cpu()),
-				Statements: single(ours.Statements / theirs.Statements),
+				Rate: single(ours.Rate() / theirs.Rate()), CPU: single(ours.cpu() / theirs.cpu()),
 			})
 		}
 	}
