@@ -45,7 +45,10 @@ func short(t *testing.T) options {
 	if err := os.Chmod(dir, 0o711); err != nil {
 		t.Fatal(err)
 	}
-	return options{rounds: 1, window: 300 * time.Millisecond, source: "..", dir: dir, backlog: 3200, rest: time.Millisecond}
+	return options{
+		rounds: 1, window: 300 * time.Millisecond, source: "..", dir: dir, backlog: 3200, rest: time.Millisecond,
+		sustained: 500 * time.Millisecond, drained: 2000,
+	}
 }
 
 // checkNothingIsLeft looks for files, and for processes with the directory in
@@ -105,6 +108,7 @@ func TestCompare_measuresEveryServerInEveryCaseAndLeavesNothing(t *testing.T) {
 		kept.AfterKill.Ready <= 0 || kept.AfterStop.Ready <= 0 {
 		t.Errorf("the backlog is %+v", kept)
 	}
+	checkPipelines(t, d, opts)
 	checkNothingIsLeft(t, opts.dir)
 	checkDocuments(t, d)
 }
@@ -206,16 +210,28 @@ func TestRun_isWorthNothingIfRequestsAreRefused(t *testing.T) {
 	}
 }
 
-// full gives options the whole backlog.
+// full gives options the whole backlogs.
 func full(o options) options {
 	o.backlog, o.rest = 1_000_000, 10*time.Second
+	o.sustained, o.drained = time.Minute, 200_000
 	return o
 }
 
 func TestOptions_areChecked(t *testing.T) {
 	for line, want := range map[string]options{
-		"":                      full(options{rounds: 3, window: 5 * time.Second, source: ".."}),
-		"-quick":                {rounds: 1, window: time.Second, source: "..", backlog: 20_000, rest: time.Second},
+		"": full(options{rounds: 3, window: 5 * time.Second, source: ".."}),
+		"-quick": {
+			rounds: 1, window: time.Second, source: "..", backlog: 20_000, rest: time.Second,
+			sustained: 2 * time.Second, drained: 4000,
+		},
+		"-only e2e -quick": {
+			rounds: 1, window: time.Second, source: "..", backlog: 20_000, rest: time.Second,
+			sustained: 2 * time.Second, drained: 4000, only: endToEnd,
+		},
+		"-only intake -sustained 5 -drained 1500": {
+			rounds: 3, window: 5 * time.Second, source: "..", backlog: 1_000_000, rest: 10 * time.Second,
+			sustained: 5 * time.Second, drained: 1500, only: intake,
+		},
 		"-seconds 20 -rounds 5": full(options{rounds: 5, window: 20 * time.Second, source: ".."}),
 		"-out ../docs -dir /d":  full(options{rounds: 3, window: 5 * time.Second, source: "..", out: "../docs", dir: "/d"}),
 	} {
@@ -223,7 +239,8 @@ func TestOptions_areChecked(t *testing.T) {
 			t.Errorf("%q: got %+v, %v; want %+v", line, got, err, want)
 		}
 	}
-	for _, line := range []string{"-seconds 0", "-seconds 61", "-rounds 0", "-rounds 10", "now", "-nonsense"} {
+	for _, line := range []string{"-seconds 0", "-seconds 61", "-rounds 0", "-rounds 10", "now", "-nonsense",
+		"-sustained 0", "-sustained 601", "-drained 900", "-drained 1050", "-drained 1000100", "-only all", "-only e2e -out docs"} {
 		if got, err := parseOptions(strings.Fields(line), io.Discard); err == nil {
 			t.Errorf("%q is taken as %+v", line, got)
 		}

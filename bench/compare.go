@@ -38,6 +38,7 @@ func compare(ctx context.Context, opts options, progress io.Writer) (_ *report.D
 		Ours: ours, Peers: []string{string(peer.Insert), string(peer.River)}, Baseline: string(peer.Bare),
 		Measured: time.Now().UTC(), Rounds: opts.rounds, Window: opts.window, WarmUp: opts.warmUp(),
 		PoolConnections: peer.PoolConnections, LoadBefore: loadBefore,
+		Sustained: opts.sustained, PacedFor: opts.paced(), WorkersMax: peer.WorkersMax,
 	}
 	if d.Machine, err = machine.Describe(); err != nil {
 		return nil, err
@@ -50,17 +51,30 @@ func compare(ctx context.Context, opts options, progress io.Writer) (_ *report.D
 		return nil, err
 	}
 	b := &bench{opts: opts, field: f, disk: d.Disk, progress: progress}
-	ctx, cancel := context.WithTimeoutCause(ctx, opts.limit(), errTooLong)
-	defer cancel()
-	if err := b.rounds(ctx); err != nil {
-		return nil, err
-	}
-	d.Samples = b.samples
-	if d.Backlog, err = b.backlog(ctx); err != nil {
+	if err := b.measure(ctx, d); err != nil {
 		return nil, err
 	}
 	d.LoadAfter, err = machine.LoadAverage()
 	return d, err
+}
+
+// measure plays the parts that are wanted.
+func (b *bench) measure(ctx context.Context, d *report.Document) (err error) {
+	if b.opts.only != endToEnd {
+		ctx, cancel := context.WithTimeoutCause(ctx, b.opts.limit(), errTooLong)
+		defer cancel()
+		if err := b.rounds(ctx); err != nil {
+			return err
+		}
+		d.Samples = b.samples
+		if d.Backlog, err = b.backlog(ctx); err != nil {
+			return err
+		}
+	}
+	if b.opts.only != intake {
+		d.Pipelines, err = b.pipelines(ctx)
+	}
+	return err
 }
 
 // describeVersions finds out what was measured.

@@ -17,7 +17,6 @@ import (
 	"runtime"
 	"syscall"
 
-	"github.com/paybuf/paybuf/bench/peer"
 	"github.com/paybuf/paybuf/bench/subject"
 )
 
@@ -35,7 +34,7 @@ func main() {
 
 func command(args []string) error {
 	if len(args) == 2 && args[0] == subject.PeerCommand {
-		return peer.Serve(context.Background(), peer.Kind(args[1]), os.Getenv(subject.PostgresVariable), os.Stdin, os.Stdout)
+		return subject.Serve(context.Background(), args[1], os.Stdin, os.Stdout)
 	}
 	opts, err := parseOptions(args, os.Stderr)
 	if err != nil {

@@ -55,14 +55,20 @@ func readOrder(w http.ResponseWriter, r *http.Request) (order, error) {
 	if err := json.Unmarshal(body, &o, json.RejectUnknownMembers(true)); err != nil {
 		return order{}, fmt.Errorf("decode the body: %w", err)
 	}
-	if o.OrderNumber == "" || o.Amount <= 0 || len(o.Currency) != 3 || o.PaymentMethod == "" {
+	if !o.isWhole() {
 		return order{}, errIncomplete
 	}
 	return o, nil
 }
 
+func (o order) isWhole() bool {
+	return o.OrderNumber != "" && o.Amount > 0 && len(o.Currency) == 3 && o.PaymentMethod != ""
+}
+
+func idOf(o order) string { return "pay_" + o.OrderNumber }
+
 func accept(w http.ResponseWriter, r *http.Request, o order, duplicate bool) {
-	id := "pay_" + o.OrderNumber
+	id := idOf(o)
 	body, err := json.Marshal(answer{
 		ID: id, Object: "payment", OrderNumber: o.OrderNumber, Amount: o.Amount, Currency: o.Currency,
 		State: "queued", Duplicate: duplicate, StatusURL: "http://" + r.Host + path + "/" + id,

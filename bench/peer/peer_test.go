@@ -28,6 +28,11 @@ type running struct {
 
 func run(t *testing.T, kind Kind) *running {
 	t.Helper()
+	return runWith(t, kind, "")
+}
+
+func runWith(t *testing.T, kind Kind, payerURL string) *running {
+	t.Helper()
 	r := &running{t: t}
 	if kind != Bare {
 		r.postgresURL = localtest.Postgres(t)
@@ -35,7 +40,9 @@ func run(t *testing.T, kind Kind) *running {
 	in, hold := io.Pipe()
 	told, out := io.Pipe()
 	ended := make(chan error, 1)
-	go func() { ended <- Serve(context.Background(), kind, r.postgresURL, in, out) }()
+	go func() {
+		ended <- Serve(context.Background(), kind, Outside{PostgresURL: r.postgresURL, PayerURL: payerURL}, in, out)
+	}()
 	t.Cleanup(func() {
 		_ = hold.Close()
 		if err := <-ended; err != nil {
@@ -53,7 +60,15 @@ func run(t *testing.T, kind Kind) *running {
 // post sends a body and gives the status and the answer.
 func (r *running) post(body string) (int, answer) {
 	r.t.Helper()
-	request, err := http.NewRequestWithContext(r.t.Context(), http.MethodPost, r.url, strings.NewReader(body))
+	var got answer
+	status := r.postTo(r.url, body, &got)
+	return status, got
+}
+
+// postTo sends a body, gives the status, and decodes the answer if it is a 202.
+func (r *running) postTo(url, body string, got any) int {
+	r.t.Helper()
+	request, err := http.NewRequestWithContext(r.t.Context(), http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -69,28 +84,31 @@ func (r *running) post(body string) (int, answer) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	var got answer
 	if response.StatusCode == http.StatusAccepted {
-		if err := json.NewDecoder(bytes.NewReader(said)).Decode(&got); err != nil {
+		if err := json.NewDecoder(bytes.NewReader(said)).Decode(got); err != nil {
 			r.t.Fatalf("%v in %s", err, said)
 		}
 	}
-	return response.StatusCode, got
+	return response.StatusCode
 }
 
 // count gives the number of rows that are stored.
 func (r *running) count(table string) int {
+	r.t.Helper()
+	return r.number("SELECT count(*) FROM " + table)
+}
+
+func (r *running) number(sql string) (n int) {
 	r.t.Helper()
 	conn, err := pgx.Connect(r.t.Context(), r.postgresURL)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	defer conn.Close(context.Background())
-	var rows int
-	if err := conn.QueryRow(r.t.Context(), "SELECT count(*) FROM "+table).Scan(&rows); err != nil {
+	if err := conn.QueryRow(r.t.Context(), sql).Scan(&n); err != nil {
 		r.t.Fatal(err)
 	}
-	return rows
+	return n
 }
 
 func body(orderNumber string) string {
@@ -194,8 +212,10 @@ func TestBare_answersAreAsLongAsReal(t *testing.T) {
 
 func TestServe_refusesWhatItCannotStart(t *testing.T) {
 	const nobody = "postgres://nobody@127.0.0.1:1/none?sslmode=disable"
-	for kind, postgresURL := range map[Kind]string{"nonsense": "", Insert: nobody, River: "not a URL"} {
-		err := Serve(t.Context(), kind, postgresURL, strings.NewReader(""), io.Discard)
+	for kind, postgresURL := range map[Kind]string{
+		"nonsense": "", Insert: nobody, River: "not a URL", Pipeline: nobody,
+	} {
+		err := Serve(t.Context(), kind, Outside{PostgresURL: postgresURL}, strings.NewReader(""), io.Discard)
 		if err == nil || !strings.Contains(err.Error(), string(kind)) {
 			t.Errorf("%s: %v", kind, err)
 		}

@@ -20,6 +20,11 @@ func (order) Kind() string { return "pay" }
 type riverQueue struct{ client *river.Client[pgx.Tx] }
 
 func newRiverQueue(ctx context.Context, pool *pgxpool.Pool) (riverQueue, error) {
+	return openRiver(ctx, pool, river.Config{})
+}
+
+// openRiver makes River's tables and a client with these settings.
+func openRiver(ctx context.Context, pool *pgxpool.Pool, cfg river.Config) (riverQueue, error) {
 	driver, silent := riverpgxv5.New(pool), slog.New(slog.DiscardHandler)
 	migrator, err := rivermigrate.New(driver, &rivermigrate.Config{Logger: silent})
 	if err != nil {
@@ -28,17 +33,36 @@ func newRiverQueue(ctx context.Context, pool *pgxpool.Pool) (riverQueue, error) 
 	if _, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
 		return riverQueue{}, fmt.Errorf("river's migrations: %w", err)
 	}
-	client, err := river.NewClient(driver, &river.Config{Logger: silent})
+	cfg.Logger = silent
+	client, err := river.NewClient(driver, &cfg)
 	if err != nil {
 		return riverQueue{}, fmt.Errorf("river: %w", err)
 	}
 	return riverQueue{client: client}, nil
 }
 
+// unique lets one job in per order.
+var unique = river.InsertOpts{UniqueOpts: river.UniqueOpts{ByArgs: true}}
+
 func (q riverQueue) keep(ctx context.Context, o order) (bool, error) {
-	inserted, err := q.client.Insert(ctx, o, &river.InsertOpts{UniqueOpts: river.UniqueOpts{ByArgs: true}})
+	inserted, err := q.client.Insert(ctx, o, &unique)
 	if err != nil {
 		return false, fmt.Errorf("river insert: %w", err)
 	}
 	return inserted.UniqueSkippedAsDuplicate, nil
+}
+
+func (q riverQueue) keepAll(ctx context.Context, orders []order) (duplicates []bool, err error) {
+	jobs := make([]river.InsertManyParams, len(orders))
+	for i, o := range orders {
+		jobs[i] = river.InsertManyParams{Args: o, InsertOpts: &unique}
+	}
+	inserted, err := q.client.InsertMany(ctx, jobs)
+	if err != nil {
+		return nil, fmt.Errorf("river insert: %w", err)
+	}
+	for _, job := range inserted {
+		duplicates = append(duplicates, job.UniqueSkippedAsDuplicate)
+	}
+	return duplicates, nil
 }

@@ -18,9 +18,10 @@ type Kind string
 
 // The peers.
 const (
-	Bare   Kind = "bare"   // stores nothing
-	Insert Kind = "insert" // INSERT ... ON CONFLICT DO NOTHING through pgx
-	River  Kind = "river"  // a unique job of the Postgres queue River
+	Bare     Kind = "bare"     // stores nothing
+	Insert   Kind = "insert"   // INSERT ... ON CONFLICT DO NOTHING through pgx
+	River    Kind = "river"    // a unique job of the Postgres queue River
+	Pipeline Kind = "pipeline" // the same, with workers that call the payer
 )
 
 // PoolConnections is how many Postgres connections a storing peer has.
@@ -32,22 +33,24 @@ const (
 	readHeaderTimeout = 10 * time.Second
 )
 
+// Outside is what a peer works with: the Postgres that a storing one makes its
+// tables in, and the payer of a pipeline.
+type Outside struct{ PostgresURL, PayerURL string }
+
 // Serve runs one peer on a free port of loopback, writes its address to out as
 // one line, and serves until in ends: so it never outlives who holds the other
-// end. A storing peer makes its table in the database at postgresURL.
-func Serve(ctx context.Context, kind Kind, postgresURL string, in io.Reader, out io.Writer) error {
-	handler, done, err := open(ctx, kind, postgresURL)
+// end.
+func Serve(ctx context.Context, kind Kind, with Outside, in io.Reader, out io.Writer) (err error) {
+	router, done, err := open(ctx, kind, with)
 	if err != nil {
 		return fmt.Errorf("peer %s: %w", kind, err)
 	}
-	defer done()
+	defer func() { err = errors.Join(err, done()) }()
 	var listen net.ListenConfig
 	listener, err := listen.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return fmt.Errorf("peer %s: %w", kind, err)
 	}
-	router := chi.NewRouter()
-	router.Post(path, handler)
 	server := &http.Server{Handler: router, ReadHeaderTimeout: readHeaderTimeout}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
@@ -60,31 +63,57 @@ func Serve(ctx context.Context, kind Kind, postgresURL string, in io.Reader, out
 	return errors.Join(readErr, server.Shutdown(stopping), ignoreClosed(<-served))
 }
 
-// open makes a peer's handler, and what to do when it is no longer needed.
-func open(ctx context.Context, kind Kind, postgresURL string) (http.HandlerFunc, func(), error) {
-	ctx, cancel := context.WithTimeout(ctx, setupTimeout)
-	defer cancel()
-	var opener func(context.Context, *pgxpool.Pool) (store, error)
-	switch kind {
-	case Bare:
-		return bare, func() {}, nil
-	case Insert:
-		opener = func(ctx context.Context, pool *pgxpool.Pool) (store, error) { return newInserter(ctx, pool) }
-	case River:
-		opener = func(ctx context.Context, pool *pgxpool.Pool) (store, error) { return newRiverQueue(ctx, pool) }
-	default:
+// open makes a peer's routes, and what to do when it is no longer needed.
+func open(ctx context.Context, kind Kind, with Outside) (http.Handler, func() error, error) {
+	router := chi.NewRouter()
+	if kind == Bare {
+		router.Post(path, bare)
+		return router, func() error { return nil }, nil
+	}
+	opener, known := openers[kind]
+	if !known {
 		return nil, nil, errors.New("there is no such peer")
 	}
-	pool, err := connect(ctx, postgresURL)
+	setup, cancel := context.WithTimeout(ctx, setupTimeout)
+	defer cancel()
+	pool, err := connect(setup, with.PostgresURL)
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := opener(ctx, pool)
+	s, err := opener(setup, pool, with.PayerURL)
 	if err != nil {
 		pool.Close()
 		return nil, nil, err
 	}
-	return storing(s), pool.Close, nil
+	router.Post(path, storing(s))
+	if b, takes := s.(bulkStore); takes {
+		router.Post(batchPath, storingBatches(b))
+	}
+	return router, func() error { defer pool.Close(); return stop(s) }, nil
+}
+
+// openers make the stores of the peers that have one.
+var openers = map[Kind]func(ctx context.Context, pool *pgxpool.Pool, payerURL string) (store, error){
+	Insert: func(ctx context.Context, pool *pgxpool.Pool, _ string) (store, error) { return newInserter(ctx, pool) },
+	River: func(ctx context.Context, pool *pgxpool.Pool, _ string) (store, error) {
+		return newRiverQueue(ctx, pool)
+	},
+	Pipeline: func(ctx context.Context, pool *pgxpool.Pool, payerURL string) (store, error) {
+		return newPipeline(ctx, pool, payerURL)
+	},
+}
+
+// stop ends what a store does by itself.
+func stop(s store) error {
+	working, works := s.(interface {
+		stop(ctx context.Context) error
+	})
+	if !works {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	return working.stop(ctx)
 }
 
 func connect(ctx context.Context, postgresURL string) (*pgxpool.Pool, error) {

@@ -22,6 +22,11 @@ type Document struct {
 	Window  time.Duration // measured in each run
 	WarmUp  time.Duration // before that
 
+	Pipelines  []Pipeline    // those that bring payments to their end
+	Sustained  time.Duration // for which they did, while payments came in
+	PacedFor   time.Duration // for which payments came at a steady rate
+	WorkersMax int           // of each other pipeline
+
 	Machine         machine.Machine
 	Disk            machine.Disk
 	FlushesKnown    bool // whether the kernel counts those of this disk
@@ -40,14 +45,20 @@ type Versions struct {
 //go:embed document.md.tmpl
 var documentText string
 
+//go:embed pipelines.md.tmpl
+var pipelinesText string
+
 // Markdown gives the document.
 func (d *Document) Markdown() ([]byte, error) {
 	functions := template.FuncMap{
 		"milliseconds": milliseconds, "gibibytes": gibibytes, "percent": percent,
 		"megabytes": megabytes, "seconds": seconds, "count": count, "whole": whole,
 	}
-	parsed, err := template.New("document").Funcs(functions).Parse(documentText)
-	if err != nil {
+	parsed := template.New("document").Funcs(functions)
+	if _, err := parsed.New("pipelines").Parse(pipelinesText); err != nil {
+		return nil, fmt.Errorf("document: %w", err)
+	}
+	if _, err := parsed.Parse(documentText); err != nil {
 		return nil, fmt.Errorf("document: %w", err)
 	}
 	var text bytes.Buffer
@@ -85,6 +96,15 @@ func (d *Document) Misjudged() []Misjudged {
 	}
 	return found
 }
+
+// InFlightMax is how many payments may be under way in a pipeline.
+func (d *Document) InFlightMax() int { return InFlightMax }
+
+// PacedShare is what a pipeline is given of its sustained rate.
+func (d *Document) PacedShare() float64 { return PacedShare }
+
+// PipelineConnections are those of a pipeline's load generator.
+func (d *Document) PipelineConnections() int { return PipelineConnections }
 
 // OtherMedian is the share of the cores' time that a run left to programs which
 // were not measured.

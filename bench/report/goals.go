@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -86,10 +87,10 @@ type Goal struct {
 
 // Goals holds what was measured against what was aimed at. The median decides.
 func (d *Document) Goals() []Goal {
-	rows := make([]Goal, len(goals))
-	for i, g := range goals {
+	var rows []Goal
+	for _, g := range slices.Concat(goals, pipelineGoals) {
 		figure := g.figure(d)
-		rows[i] = Goal{What: g.what, Aim: g.aim(), Measured: figure.String(), Reached: g.reached(figure.Median)}
+		rows = append(rows, Goal{What: g.what, Aim: g.aim(), Measured: figure.String(), Reached: g.reached(figure.Median)})
 	}
 	return rows
 }

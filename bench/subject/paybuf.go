@@ -50,6 +50,9 @@ func PaybufVersion(ctx context.Context, source string) string {
 	return strings.TrimSpace(string(said))
 }
 
+// DataDir is where a Paybuf that is started in dir keeps its data.
+func DataDir(dir string) string { return filepath.Join(dir, dataName) }
+
 // dataName is the directory that Paybuf keeps everything in.
 const dataName = "paybuf-data"
 
@@ -58,13 +61,23 @@ const dataName = "paybuf-data"
 // that has ended it goes on with what that had. Call it from the main goroutine,
 // locked to its thread.
 func StartPaybuf(ctx context.Context, program, dir string) (*Subject, error) {
-	data := filepath.Join(dir, dataName)
+	return startPaybuf(ctx, program, dir, "--roles", "ingest")
+}
+
+// StartPaybufPipeline does the same for a Paybuf with all roles, all with their
+// defaults, which pays by the payer.
+func StartPaybufPipeline(ctx context.Context, program, dir string, payer *Subject) (*Subject, error) {
+	return startPaybuf(ctx, program, dir, "--payer", payer.url())
+}
+
+func startPaybuf(ctx context.Context, program, dir string, flags ...string) (*Subject, error) {
+	data := DataDir(dir)
 	// One that was killed has left the file behind, with addresses of the past.
 	if err := os.Remove(filepath.Join(data, infoName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("start paybuf: %w", err)
 	}
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), program, "dev", "--roles", "ingest", //nolint:gosec // just built
-		"--data", data, "--listen", "127.0.0.1:0", "--operator-listen", "127.0.0.1:0")
+	args := append([]string{"dev", "--data", data, "--listen", "127.0.0.1:0", "--operator-listen", "127.0.0.1:0"}, flags...)
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), program, args...) //nolint:gosec // just built
 	started := time.Now()
 	p, err := start("paybuf", cmd, filepath.Join(dir, "paybuf.log"))
 	if err != nil {
@@ -124,6 +137,7 @@ func (s *Subject) find(data string) (bool, error) {
 	var info struct {
 		URL         string `json:"url"`
 		OperatorURL string `json:"operator_url"`
+		PostgresURL string `json:"postgres_url"`
 	}
 	if err := errors.Join(err, json.Unmarshal(content, &info)); err != nil {
 		return false, fmt.Errorf("read dev.json: %w", err)
@@ -132,7 +146,7 @@ func (s *Subject) find(data string) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("read dev.json: %w", err)
 	}
-	s.Address, s.OperatorURL = at.Host, info.OperatorURL
+	s.Address, s.OperatorURL, s.PostgresURL = at.Host, info.OperatorURL, info.PostgresURL
 	s.PostgresPID, err = postmasterOf(data)
 	return err == nil, err
 }

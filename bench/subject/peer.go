@@ -5,44 +5,90 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/paybuf/paybuf/bench/payer"
 	"github.com/paybuf/paybuf/bench/peer"
 	"github.com/paybuf/paybuf/internal/local"
 )
 
 // PostgresVariable tells a peer's process where its Postgres is: an environment
-// is not shown to other users, unlike a command line.
-const PostgresVariable = "BENCH_POSTGRES_URL"
+// is not shown to other users, unlike a command line. PayerVariable tells it where
+// its payer is.
+const (
+	PostgresVariable = "BENCH_POSTGRES_URL"
+	PayerVariable    = "BENCH_PAYER_URL"
+)
 
-// PeerCommand is the hidden first argument by which this program serves a peer,
-// the second naming it.
+// PeerCommand is the hidden first argument by which this program serves a peer or
+// the payer, the second naming it.
 const PeerCommand = "peer"
+
+// payerName is what the payer is called where peers have their kind.
+const payerName = "payer"
+
+// Serve is what the program does in the process of a peer or of the payer, until in
+// ends.
+func Serve(ctx context.Context, name string, in io.Reader, out io.Writer) error {
+	if name == payerName {
+		return payer.Serve(ctx, in, out)
+	}
+	with := peer.Outside{PostgresURL: os.Getenv(PostgresVariable), PayerURL: os.Getenv(PayerVariable)}
+	return peer.Serve(ctx, peer.Kind(name), with, in, out)
+}
+
+// StartPayer runs the payer in a process of this same program. Call it from the main
+// goroutine, locked to its thread.
+func StartPayer(ctx context.Context, dir string) (*Subject, error) {
+	return startOurselves(ctx, payerName, dir, nil)
+}
 
 // StartPeer runs a peer in a process of this same program; postgres is nil for
 // one that needs none. Call it from the main goroutine, locked to its thread.
 func StartPeer(ctx context.Context, kind peer.Kind, dir string, postgres *local.Postgres) (*Subject, error) {
+	return startPeer(ctx, kind, dir, postgres, nil)
+}
+
+// StartPeerPipeline runs River with workers that call the payer.
+func StartPeerPipeline(ctx context.Context, dir string, postgres *local.Postgres, payer *Subject) (*Subject, error) {
+	return startPeer(ctx, peer.Pipeline, dir, postgres, []string{PayerVariable + "=" + payer.url()})
+}
+
+func startPeer(
+	ctx context.Context, kind peer.Kind, dir string, postgres *local.Postgres, environment []string,
+) (*Subject, error) {
+	if postgres == nil {
+		return startOurselves(ctx, string(kind), dir, environment)
+	}
+	s, err := startOurselves(ctx, string(kind), dir, append(environment, PostgresVariable+"="+postgres.URL()))
+	if err != nil {
+		return nil, err
+	}
+	s.PostgresPID, s.PostgresURL = postgres.PID(), postgres.URL()
+	s.CountsRepeats = true
+	return s, nil
+}
+
+func startOurselves(ctx context.Context, name, dir string, environment []string) (*Subject, error) {
 	program, err := os.Executable()
 	if err != nil {
-		return nil, fmt.Errorf("start %s: %w", kind, err)
+		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	s := &Subject{Name: string(kind), CountsRepeats: kind != peer.Bare}
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), program, PeerCommand, string(kind)) //nolint:gosec // ourselves
-	if postgres != nil {
-		cmd.Env = []string{PostgresVariable + "=" + postgres.URL()}
-		s.PostgresPID = postgres.PID()
-	}
+	s := &Subject{Name: name}
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), program, PeerCommand, name) //nolint:gosec // ourselves
+	cmd.Env = environment
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
-		return nil, fmt.Errorf("start %s: %w", kind, err)
+		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
 	address, told, err := os.Pipe()
 	if err != nil {
-		return nil, fmt.Errorf("start %s: %w", kind, err)
+		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
 	defer func() { _ = address.Close() }() // read to its one line
 	cmd.Stdout = told
@@ -53,7 +99,7 @@ func StartPeer(ctx context.Context, kind peer.Kind, dir string, postgres *local.
 	s.PID = cmd.Process.Pid
 	s.stop = func() error { return p.stop(stdin.Close) }
 	if s.Address, err = readAddress(address); err != nil {
-		return nil, errors.Join(fmt.Errorf("start %s: %w%s", kind, err, p.lastWords()), s.stop())
+		return nil, errors.Join(fmt.Errorf("start %s: %w%s", name, err, p.lastWords()), s.stop())
 	}
 	return s, nil
 }

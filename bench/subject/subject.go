@@ -11,6 +11,7 @@ type Subject struct {
 
 	PID         int // of the server
 	PostgresPID int // of its postmaster, 0 if it has none
+	PostgresURL string
 
 	// Of Paybuf alone: where its operators ask, and how long it took from its exec
 	// until it was ready.
@@ -19,6 +20,9 @@ type Subject struct {
 
 	stop, kill func() error
 }
+
+// url is where an HTTP server is.
+func (s *Subject) url() string { return "http://" + s.Address }
 
 // Stop ends the server and waits for it. An error says what was left behind, or
 // that the server had ended before.

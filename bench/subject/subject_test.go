@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	var err error
 	switch {
 	case len(os.Args) == 3 && os.Args[1] == PeerCommand:
-		err = peer.Serve(context.Background(), peer.Kind(os.Args[2]), os.Getenv(PostgresVariable), os.Stdin, os.Stdout)
+		err = Serve(context.Background(), os.Args[2], os.Stdin, os.Stdout)
 	case len(os.Args) == 3 && os.Args[1] == holdCommand:
 		err = hold(os.Args[2])
 	default:
