@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/paybuf/paybuf/payment"
 )
@@ -75,30 +76,28 @@ func (p *Processor) Run(ctx context.Context) {
 	takers.Go(func() { p.dueLoop(ctx, calls) })
 	takers.Wait()
 
-	p.finish(cancelCalls)
-	close(p.outcomes)
-	drained := make(chan struct{})
-	go func() { settler.Wait(); close(drained) }()
-	bounded, cancel := context.WithTimeout(settling, p.cfg.StopTimeout)
-	defer cancel()
-	select {
-	case <-drained:
-	case <-bounded.Done(): // the ledger does not answer; the leases will tell
-		stopSettling()
-		<-drained
+	called, written := make(chan struct{}), make(chan struct{})
+	go func() { p.workers.Wait(); close(called) }()
+	if !endsWithin(p.cfg.StopTimeout, called) {
+		cancelCalls(errStopped)
 	}
+	// Workers may wait for room in the queue of outcomes, and then end only with the
+	// writing of these.
+	go func() { <-called; close(p.outcomes); settler.Wait(); close(written) }()
+	if !endsWithin(p.cfg.StopTimeout, written) {
+		stopSettling() // the ledger does not answer; the leases will tell
+	}
+	<-written
 }
 
-// finish waits for the calls in flight, and cuts off those that take too long.
-func (p *Processor) finish(cancelCalls context.CancelCauseFunc) {
-	done := make(chan struct{})
-	go func() { p.workers.Wait(); close(done) }()
-	ctx, cancel := context.WithTimeout(context.Background(), p.cfg.StopTimeout)
-	defer cancel()
+// endsWithin waits for the end of something, so long at most.
+func endsWithin(limit time.Duration, ended <-chan struct{}) bool {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
 	select {
-	case <-done:
-	case <-ctx.Done():
-		cancelCalls(errStopped)
-		<-done
+	case <-ended:
+		return true
+	case <-timer.C:
+		return false
 	}
 }
