@@ -88,7 +88,7 @@ func (p policy) notFound(work payment.Work, outcome payment.Outcome) payment.Out
 	switch {
 	case work.LeasedAt.Before(visibleAt) && !fault.Dropped(fault.Visibility):
 		outcome.To = work.State
-		outcome.NextIn = visibleAt.Sub(work.LeasedAt)
+		outcome.NextIn = min(visibleAt.Sub(work.LeasedAt), p.lookupIn(work.Lookups+1)) // it may show before that
 	case work.State == payment.Pending: // it was accepted once: strange, so ask on
 		outcome.To = payment.Unknown
 		outcome.NextIn = p.lookupIn(work.Lookups + 1)

@@ -157,3 +157,18 @@ func TestConfig_leaseShorterThanACallIsRefused(t *testing.T) {
 		t.Error("a lease that ends with the call was accepted")
 	}
 }
+
+// A charge that shows a minute later is not asked about only when the delay is over.
+func TestDecide_withinTheVisibilityDelayTheQuestionIsRepeated(t *testing.T) {
+	p := newPolicy(Config{}.withDefaults(), payment.Traits{CanLookup: true, KeyWindow: 24 * time.Hour, VisibilityDelay: time.Hour})
+	p.jitter = func() float64 { return 1 }
+	for lookups, want := range map[int]time.Duration{0: 500 * time.Millisecond, 5: 16 * time.Second, 30: 5 * time.Minute} {
+		work := payment.Work{
+			Payment: payment.Payment{State: payment.Unknown}, Attempt: 1, Lookups: lookups,
+			FirstAttemptAt: epoch, LastAttemptAt: epoch, LeasedAt: epoch.Add(time.Minute),
+		}
+		if got := p.decide(work, payment.Answer{Verdict: payment.VerdictNotFound}); got.To != payment.Unknown || got.NextIn != want {
+			t.Errorf("after %d look-ups: %s in %s, want unknown in %s", lookups, got.To, got.NextIn, want)
+		}
+	}
+}
