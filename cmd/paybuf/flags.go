@@ -35,7 +35,7 @@ func (f *appFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&o.PublicURL, "public-url", "", "what stands before the paths of status URLs (default: the address that the client used)")
 	flags.StringVar(&o.PayerURL, "payer", "", "URL of a payer that speaks the generic HTTP contract, or stripe")
 	flags.StringVar(&f.payerTokenFile, "payer-token-file", "", "file with the bearer token for the payer, or with Stripe's secret key")
-	flags.DurationVar(&f.visibilityDelay, "payer-visibility-delay", 30*time.Second, "how long a charge may be on its way, or missed by a look-up (stripe: 1m30s)")
+	flags.DurationVar(&f.visibilityDelay, "payer-visibility-delay", 30*time.Second, "how long a charge may be on its way, or missed by a look-up (stripe: 1h)")
 	flags.DurationVar(&f.keyWindow, "payer-key-window", 24*time.Hour, "how long the payer remembers an idempotency key; 0 if it has none")
 	flags.IntVar(&f.keyBytesMax, "payer-key-bytes-max", 0, "longest idempotency key that the payer takes; 0 if no limit is known")
 	flags.BoolVar(&f.noLookup, "payer-no-lookup", false, "the payer cannot be asked about a charge")

@@ -16,7 +16,7 @@ const (
 	timeoutDefault         = 10 * time.Second
 	lookupTimeoutDefault   = 5 * time.Second
 	connectionsDefault     = 256
-	visibilityDelayDefault = 90 * time.Second
+	visibilityDelayDefault = time.Hour
 
 	keyWindow   = 24 * time.Hour
 	keyBytesMax = 255
@@ -33,7 +33,7 @@ type Config struct {
 	LookupTimeout time.Duration
 	// Connections limits the connections to Stripe. 0 means 256.
 	Connections int
-	// VisibilityDelay is how long the search may miss a charge. 0 means 90 s.
+	// VisibilityDelay is how long the search may miss a charge. 0 means 1 h.
 	VisibilityDelay time.Duration
 	// NoSearch is for accounts without the search, which are those in India. Stripe
 	// is then asked by the same charge with the same key.

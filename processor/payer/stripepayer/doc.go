@@ -29,6 +29,8 @@
 //
 // A look-up that finds nothing counts only after the visibility delay. Stripe says
 // that the search is usually less than a minute behind, and up to an hour in an
-// outage. Too short a delay charges nobody twice: what follows a "not found" is a
-// send with the same key within its 24 hours.
+// outage, so an hour is the default. What follows a "not found" is a send with the
+// same key within its 24 hours, which charges nobody twice; but until that send is
+// answered the payment counts as not charged and may be canceled, and an order that
+// was canceled may be tried again with another key.
 package stripepayer

@@ -39,7 +39,7 @@ func TestNew_refusesWhatCannotWork(t *testing.T) {
 func TestTraits_areStripes(t *testing.T) {
 	got := dial(t, "", func(cfg *stripepayer.Config) { cfg.VisibilityDelay = 0 }).Traits()
 	want := payment.Traits{
-		KeyWindow: 24 * time.Hour, KeyBytesMax: 255, CanLookup: true, VisibilityDelay: 90 * time.Second, CanPend: true,
+		KeyWindow: 24 * time.Hour, KeyBytesMax: 255, CanLookup: true, VisibilityDelay: time.Hour, CanPend: true,
 	}
 	if got != want {
 		t.Errorf("traits are %+v, want %+v", got, want)
