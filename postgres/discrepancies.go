@@ -11,7 +11,7 @@ import (
 
 // A charge was made between the first attempt and the last write, so a payment is
 // missing only if all of that time is covered: by the period, or by periods of
-// statements before it that leave no gap.
+// statements before it that leave no gap. A charge that was voided never moved money.
 const recordMissingSQL = `
 	WITH RECURSIVE cover (since) AS (
 		SELECT $2::timestamptz
@@ -34,7 +34,7 @@ const recordMissingSQL = `
 		       $1, now(), now()
 		  FROM page
 		 WHERE page.first_attempt_at >= (SELECT min(since) FROM cover) + $4::bigint * interval '1 microsecond'
-		   AND NOT EXISTS (SELECT FROM statement_lines l WHERE l.reference = page.id)
+		   AND NOT EXISTS (SELECT FROM statement_lines l WHERE l.reference = page.id AND l.status <> 'voided')
 		 ORDER BY page.id
 		    ON CONFLICT (kind, reference, charge_id) DO UPDATE
 		   SET statement = excluded.statement, last_at = now()
@@ -75,7 +75,8 @@ const closeSettledSQL = `
 		  LEFT JOIN statement_lines l ON l.charge_id = d.charge_id
 		 WHERE (d.kind = 'missing' OR l.charge_id IS NOT NULL) -- whose line was removed says nothing
 		   AND CASE d.kind
-		       WHEN 'missing' THEN EXISTS (SELECT FROM statement_lines s WHERE s.reference = d.reference)
+		       WHEN 'missing' THEN EXISTS (SELECT FROM statement_lines s
+		                                    WHERE s.reference = d.reference AND s.status <> 'voided')
 		       WHEN 'foreign' THEN p.id IS NOT NULL OR l.reference <> d.reference
 		       WHEN 'wrong_amount' THEN l.status <> 'succeeded' OR l.reference <> d.reference
 		                             OR (l.amount_minor = p.amount_minor AND l.currency = p.currency)
