@@ -3,11 +3,6 @@
 
 -- +goose Up
 
--- What an operator has to look at. Others are found by their due time, or asked for
--- by name. It comes first because it reads the table: until the locks below are
--- taken, nobody who reads has to wait.
-CREATE INDEX payments_parked ON payments (updated_at, id) WHERE state = 'parked';
-
 -- The constraints are NOT VALID so that the table is not read once more under a lock:
 -- what is there kept stricter ones.
 ALTER TABLE payments
@@ -87,4 +82,3 @@ ALTER TABLE payments
     DROP CONSTRAINT payments_state_check,
     ADD CONSTRAINT payments_state_check CHECK (state IN ('paying', 'retrying', 'unknown', 'pending',
                                                          'parked', 'succeeded', 'failed', 'canceled'));
-DROP INDEX payments_parked;

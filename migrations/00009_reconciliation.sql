@@ -64,9 +64,6 @@ CREATE TABLE statements (
 );
 CREATE INDEX statements_done ON statements (done_at) WHERE failure = '';
 
--- For the search for payments that no statement shows.
-CREATE INDEX payments_succeeded ON payments (updated_at, id) WHERE state = 'succeeded';
-
 -- Not valid for what is there, which is known to fit: the table is not read under its lock.
 ALTER TABLE attempts
     DROP CONSTRAINT attempts_kind_check,
@@ -76,7 +73,6 @@ ALTER TABLE attempts
 ALTER TABLE attempts
     DROP CONSTRAINT attempts_kind_check,
     ADD CONSTRAINT attempts_kind_check CHECK (kind IN ('charge', 'lookup'));
-DROP INDEX payments_succeeded;
 DROP TABLE statements;
 DROP TABLE discrepancies;
 DROP TABLE statement_lines;

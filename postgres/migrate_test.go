@@ -93,6 +93,33 @@ func TestMigrations_canBeUndone(t *testing.T) {
 	}
 }
 
+// An index of a large table takes minutes, and leases run out after half a minute.
+func TestMigrations_nobodyWaitsForTheIndexesOfPayments(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	migrateTo(t, l.url, 9)
+	release := l.hold("LOCK TABLE payments IN ROW EXCLUSIVE MODE") // as whoever writes
+	migrated := make(chan error, 1)
+	go func() {
+		_, err := postgres.Migrate(context.Background(), l.url)
+		migrated <- err
+	}()
+	eventually(t, "the build of an index waits", func() bool {
+		return l.count(`pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND query LIKE '%CREATE INDEX%'`) > 0
+	})
+	claimed, err := l.Claim(t.Context(), []payment.Request{order(t, "meanwhile")}, nil, lease)
+	if err != nil || len(claimed.Works) != 1 {
+		t.Errorf("while an index is built: %d claimed, %v", len(claimed.Works), err)
+	}
+	release()
+	if err := <-migrated; err != nil {
+		t.Error(err)
+	}
+	if n := l.count("pg_index WHERE indrelid = 'payments'::regclass AND NOT indisvalid"); n != 0 {
+		t.Errorf("%d indexes cannot be used", n)
+	}
+}
+
 // migrateTo undoes migrations down to one.
 func migrateTo(t *testing.T, schema string, version int64) {
 	t.Helper()
