@@ -11,15 +11,10 @@ import (
 
 // A charge was made between the first attempt and the last write, so a payment is
 // missing only if all of that time is covered: by the period, or by periods of
-// statements before it that leave no gap. A charge that was voided never moved money.
+// statements before it that leave no gap. Nobody follows these further back than a
+// payment of the page goes. A charge that was voided never moved money.
 const recordMissingSQL = `
-	WITH RECURSIVE cover (since) AS (
-		SELECT $2::timestamptz
-		 UNION
-		SELECT s.period_from
-		  FROM cover c JOIN statements s ON s.period_until >= c.since AND s.period_from < c.since
-		 WHERE s.done_at IS NOT NULL AND s.failure = ''
-	), page AS (
+	WITH RECURSIVE page AS (
 		SELECT p.id, p.amount_minor, p.currency, p.first_attempt_at, p.updated_at
 		  FROM payments p
 		 WHERE p.state = 'succeeded'
@@ -28,6 +23,13 @@ const recordMissingSQL = `
 		   AND p.updated_at < $3::timestamptz - $4::bigint * interval '1 microsecond'
 		 ORDER BY p.updated_at, p.id
 		 LIMIT $7
+	), cover (since) AS (
+		SELECT $2::timestamptz
+		 UNION
+		SELECT s.period_from
+		  FROM cover c JOIN statements s ON s.period_until >= c.since AND s.period_from < c.since
+		 WHERE s.done_at IS NOT NULL AND s.failure = ''
+		   AND c.since > (SELECT min(first_attempt_at) FROM page) - $4::bigint * interval '1 microsecond'
 	), found AS (
 		INSERT INTO discrepancies (kind, reference, charge_id, detail, statement, first_at, last_at)
 		SELECT 'missing', page.id, '', page.amount_minor || ' ' || page.currency || ' (minor units) succeeded and no statement shows it',
