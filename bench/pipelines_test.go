@@ -146,6 +146,17 @@ func TestStageMeter_sharesCostsOutAmongThePayments(t *testing.T) {
 	}
 }
 
+func TestOptions_pipelinesEndEvenIfTheyAreSlow(t *testing.T) {
+	opts, err := parseOptions(nil, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	usual := opts.sustained + opts.paced() + 2*opts.pipelineWarmUp()
+	if limit := opts.pipelinesLimit(); limit < time.Duration(len(pipelines))*usual || limit > 25*time.Minute {
+		t.Errorf("they may take %s, the windows alone %s each", limit, usual)
+	}
+}
+
 func TestStage_thatCannotBeStartedLeavesNothing(t *testing.T) {
 	b := vacant(t, io.Discard)
 	broken := pipelines[0]
