@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/go-json-experiment/json"
 
@@ -181,6 +182,10 @@ func TestRetryFailed_whatCannotBeListedEndsTheRun(t *testing.T) {
 	summary, err := Run(t.Context(), tr.opts)
 	if err == nil || summary.Requests != 0 || ExitCode(summary, err) != ExitUsage {
 		t.Errorf("got %+v, %v", summary, err)
+	}
+	tr.opts.RetryFailed, tr.opts.URL, tr.opts.GiveUpAfter = []payment.BatchID{retriedBatch}, "http://127.0.0.1:1", time.Millisecond
+	if summary, err := Run(t.Context(), tr.opts); err == nil || ExitCode(summary, err) != ExitLost {
+		t.Errorf("without an answer it is %d, %v", ExitCode(summary, err), err)
 	}
 	tr.opts.RetryFailed = []payment.BatchID{"nonsense"}
 	if _, err := Run(t.Context(), tr.opts); err == nil || !strings.Contains(err.Error(), `"nonsense"`) {
