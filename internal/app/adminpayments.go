@@ -40,7 +40,11 @@ func (a *Admin) Payments(ctx context.Context, state string, limit int) ([]paymen
 	if err != nil {
 		return nil, configError(err.Error())
 	}
-	return a.db.ListForOperator(ctx, parsed, limit)
+	payments, err := a.db.ListForOperator(ctx, parsed, limit)
+	if code, detail := payment.CodeOf(err); err != nil && code == payment.CodeInvalid {
+		return nil, configError(detail)
+	}
+	return payments, err
 }
 
 // Release does with a parked payment what an operator has decided.
