@@ -47,13 +47,16 @@ func (h *Handler) cancelOrder(
 	last, err := h.decide(ctx, payment.Cancellation{
 		Tenant: tenant, OrderNumber: orderNumber, First: first, Waiting: waiting,
 	})
+	answer, refusal := last, err
 	for range waitingLinksMax {
 		over, isOver, readErr := h.overOf(ctx, tenant, last, err)
-		if readErr != nil {
+		switch {
+		case readErr != nil:
 			return payment.Payment{}, notKnown(ctx, readErr)
-		}
-		if !isOver {
+		case !isOver:
 			return last, err
+		case err == nil || refusal != nil: // what has failed behind a canceled one changes nothing
+			answer, refusal = last, err
 		}
 		next := h.key.Derive(tenant, orderNumber, over)
 		behind, peekErr := h.peek(ctx, tenant, next)
@@ -61,7 +64,7 @@ func (h *Handler) cancelOrder(
 			return payment.Payment{}, notKnown(ctx, peekErr)
 		}
 		if behind == nil {
-			return last, err
+			return answer, refusal
 		}
 		last, err = h.decide(ctx, payment.Cancellation{Tenant: tenant, ID: next, Waiting: behind})
 	}

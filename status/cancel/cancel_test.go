@@ -115,6 +115,23 @@ func TestCancelOrder_alsoWhatWaitsBehindAPaymentThatIsOver(t *testing.T) {
 	}
 }
 
+// A retry that came too early has failed, and its request is seen in the buffer for a
+// while all the same. The order is canceled, and that is the answer, however often.
+func TestCancelOrder_aRetryThatWasRefusedDoesNotHideTheCancellation(t *testing.T) {
+	for _, state := range []payment.State{payment.Scheduled, payment.Retrying, payment.Canceled} {
+		service := serve(t, cancel.Config{})
+		links := chain(t, 3)
+		service.world.row(links[1], payment.Failed)
+		service.world.row(links[0], state)
+		service.world.wait(links[1])
+		for range 2 {
+			service.cancelOrder(t, "A-1").wantCanceled(t, links[0].ID)
+		}
+		service.world.wait(links[2])
+		service.cancelOrder(t, "A-1").wantCanceled(t, links[2].ID)
+	}
+}
+
 func TestCancelOrder_whatMayBeChargedIsNotHiddenByWhatWaitsBehind(t *testing.T) {
 	for _, state := range []payment.State{payment.Paying, payment.Unknown, payment.Parked, payment.Succeeded} {
 		service := serve(t, cancel.Config{})
