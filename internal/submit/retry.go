@@ -59,7 +59,7 @@ func (f *failures) add(p client.Payment) {
 	f.exact[link{p.OrderNumber, p.RetryOf}] = p.ID
 	_, triedAgain := f.exact[link{p.OrderNumber, p.ID}]
 	_, known := f.last[p.OrderNumber]
-	if first := p.RetryOf == ""; !triedAgain && !(first && known) {
+	if isRetry := p.RetryOf != ""; !triedAgain && (isRetry || !known) {
 		f.last[p.OrderNumber] = p.ID
 	}
 }
