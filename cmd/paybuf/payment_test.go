@@ -162,5 +162,7 @@ func TestPayment_releaseNamesWhatIsMissing(t *testing.T) {
 	}
 	refuse(t, exitUsage, "--to must be", "payment", "release", parkedID,
 		"--to", "paying", "--version", "3", "--reason", "r", "--operator", "ada")
+	refuse(t, exitUsage, "card number", "payment", "release", parkedID,
+		"--to", "failed", "--version", "3", "--reason", "it was 4242424242424242", "--operator", "ada")
 	equal(t, "still parked", read[storyShown](t, must(t, "payment", "show", parkedID, "--json")).Payment.State, "parked")
 }
