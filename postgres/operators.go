@@ -47,7 +47,7 @@ func (db *DB) ListForOperator(ctx context.Context, state payment.State, limit in
 		return db.manyPayments(ctx, doing, listOpenSQL, limit, state)
 	case payment.Queued, payment.Succeeded, payment.Failed, payment.Canceled:
 	}
-	return nil, refused("payments that are %s are not listed; ask for them by id or order number", state)
+	return nil, refused("payments that are %s are not listed; ask for them by their ids", state)
 }
 
 const attemptsSQL = `

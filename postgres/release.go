@@ -4,6 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 
@@ -88,9 +91,15 @@ func checkRelease(r payment.Release) error {
 	)
 }
 
+// checkDecision refuses what must not be kept: tenants read reasons and references.
 func checkDecision(name, text string, bytesMin, bytesMax int) error {
-	if len(text) < bytesMin || len(text) > bytesMax {
+	switch {
+	case len(text) < bytesMin || len(text) > bytesMax:
 		return refused("release: %s must have %d to %d bytes", name, bytesMin, bytesMax)
+	case !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl):
+		return refused("release: %s must be UTF-8 without control characters", name)
+	case payment.ContainsCardNumber(text):
+		return refused("release: %s holds what may be a card number; leave it out, or put a prefix before an id of digits only", name)
 	}
 	return nil
 }

@@ -115,6 +115,10 @@ func TestRelease_needsAWholeDecision(t *testing.T) {
 		"no reference":         func(r *payment.Release) { r.PayerReference = "" },
 		"a useless reference":  func(r *payment.Release) { r.To = payment.Failed },
 		"too long a reference": func(r *payment.Release) { r.PayerReference = strings.Repeat("x", 1001) },
+		"a card as a reason":   func(r *payment.Release) { r.Reason = "it was 4242 4242 4242 4242" },
+		"a card as reference":  func(r *payment.Release) { r.PayerReference = "4242424242424242" },
+		"a reason in colours":  func(r *payment.Release) { r.Reason = "a\x1b[31mb" },
+		"a broken reason":      func(r *payment.Release) { r.Reason = "a\xffb" },
 		"an odd reason":        func(r *payment.Release) { r.Reason = "a\x00b" },
 	} {
 		r := decision(work, payment.Succeeded)

@@ -84,7 +84,7 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
 		problem.Write(w, r, err)
 		return
 	}
-	found, err := h.payment(r.Context(), tenant, h.idOf(tenant, chi.URLParam(r, "id")))
+	found, err := h.payment(r.Context(), tenant, object.IDOf(r, h.key, tenant))
 	if err != nil {
 		problem.Write(w, r, err)
 		return
@@ -121,17 +121,6 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request) {
 	}
 	setCaching(w.Header())
 	write(w, object.ListOf(found, object.Base(h.cfg.PublicURL, r)))
-}
-
-// idOf reads the id in a path. A text that is no id becomes one that no payment
-// has, since no order number is empty: so a wrong id, a foreign one and an
-// unknown one take the same way to the same answer.
-func (h *Handler) idOf(tenant payment.TenantID, text string) payment.ID {
-	id, err := payment.ParseID(text)
-	if err != nil {
-		return h.key.Derive(tenant, "", "")
-	}
-	return id
 }
 
 // setCaching lets a client keep an answer, but not use it without asking.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -31,6 +32,16 @@ func (f *adminFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.natsURL, "nats", "", "URLs of the NATS servers, so that intake knows at once")
 	flags.StringVar(&f.secretsFile, "secrets-file", "", "file made by the command paybuf secrets")
 	flags.StringVar(&f.dir, "data", "", "directory of a running paybuf dev, instead of the other three")
+}
+
+// addOperator adds who decides. By default it is who the system says runs this, ""
+// if it does not know.
+func addOperator(cmd *cobra.Command, operator *string) {
+	name := ""
+	if current, err := user.Current(); err == nil {
+		name = current.Username
+	}
+	cmd.Flags().StringVar(operator, "operator", name, "who decides")
 }
 
 // with opens the installation for one command.

@@ -113,7 +113,13 @@ func (f *appFlags) options(flags *pflag.FlagSet) (app.Options, error) {
 // Stripe promises is known, and cannot be told.
 func (f *appFlags) tellStripe(flags *pflag.FlagSet) error {
 	if f.opts.PayerURL != app.PayerStripe {
+		if flags.Changed("stripe-off-session") {
+			return usageError{errors.New("--stripe-off-session is only for --payer stripe")}
+		}
 		return nil
+	}
+	if flags.Changed("statement-url") { // Stripe has none, and its key is for nobody else
+		return usageError{errors.New("--statement-url is not for --payer stripe; put its statements into --statement-dir")}
 	}
 	for _, name := range []string{"payer-key-window", "payer-key-bytes-max", "payer-can-void"} {
 		if flags.Changed(name) {

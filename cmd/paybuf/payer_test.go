@@ -63,6 +63,19 @@ func TestPayerFlags_ofStripe(t *testing.T) {
 	equal(t, "visibility delay", opts.Stripe.VisibilityDelay, 3*time.Minute)
 }
 
+func TestPayerFlags_whatWouldBePassedOverIsRefused(t *testing.T) {
+	for _, args := range [][]string{
+		{"--stripe-off-session"},
+		{"--stripe-off-session", "--payer", "http://127.0.0.1:9090"},
+		{"--statement-url=https://127.0.0.1:9090/statement", "--payer", "stripe"},
+	} {
+		name, _, _ := strings.Cut(args[0], "=")
+		if _, err := parsed(t, args...); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%q: %v, want an error that names the first", args, err)
+		}
+	}
+}
+
 func TestPayerFlags_whatStripePromisesCannotBeTold(t *testing.T) {
 	for _, flag := range []string{"--payer-key-window=48h", "--payer-key-bytes-max=30", "--payer-can-void"} {
 		name, _, _ := strings.Cut(flag, "=")

@@ -2,12 +2,12 @@ package main
 
 import (
 	"errors"
-	"os"
 	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"github.com/paybuf/paybuf/internal/app"
+	"github.com/paybuf/paybuf/internal/submit"
 	"github.com/paybuf/paybuf/payment"
 )
 
@@ -60,7 +60,7 @@ func newPaymentList(flags *adminFlags) *cobra.Command {
 		Long: `Lists payments of all tenants in one state, those first that have been so for the
 longest time. Final states are not listed: ask for such payments by their ids.
 
-Exit codes: 0 listed, 1 it failed or the state is not listed, 2 the flags must change.`,
+Exit codes: 0 listed, 1 it failed, 2 the flags must change.`,
 		Example: `  paybuf payment list --state parked --limit 20 --postgres postgres://paybuf@db/paybuf`,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -76,7 +76,7 @@ Exit codes: 0 listed, 1 it failed or the state is not listed, 2 the flags must c
 				for _, p := range payments {
 					views = append(views, viewPayment(p))
 					rows = append(rows, []string{
-						string(p.ID), string(p.Tenant), p.OrderNumber, p.Money.String(), p.Failure.Code,
+						string(p.ID), string(p.Tenant), submit.Printable(p.OrderNumber), p.Money.String(), p.Failure.Code,
 						strconv.FormatInt(p.Version, 10), shortTime(p.UpdatedAt),
 					})
 				}
@@ -137,7 +137,7 @@ more, 2 the flags must change.`,
 	cmd.Flags().Int64Var(&release.Version, "version", 0, "the version that you looked at")
 	cmd.Flags().StringVar(&release.Reason, "reason", "", "why, for whoever looks later")
 	cmd.Flags().StringVar(&release.PayerReference, "payer-reference", "", "the payer's id of the charge, with --to succeeded")
-	cmd.Flags().StringVar(&release.Operator, "operator", os.Getenv("USER"), "who decides; default $USER")
+	addOperator(cmd, &release.Operator)
 	addJSON(cmd, &asJSON)
 	return cmd
 }

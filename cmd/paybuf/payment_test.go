@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os/user"
 	"strconv"
 	"strings"
 	"testing"
@@ -78,7 +79,7 @@ func TestPayment_listShowsTheLongestParkedFirst(t *testing.T) {
 	}
 	equal(t, "lines with a limit", strings.Count(must(t, "payment", "list", "--limit", "1"), "\n"), 2)
 	equal(t, "none", must(t, "payment", "list", "--state", "unknown", "--json"), "[]\n")
-	refuse(t, exitFailed, "succeeded are not listed", "payment", "list", "--state", "succeeded")
+	refuse(t, exitUsage, "succeeded are not listed", "payment", "list", "--state", "succeeded")
 	refuse(t, exitUsage, "not a payment state", "payment", "list", "--state", "lost")
 	refuse(t, exitUsage, "--limit must be greater than 0", "payment", "list", "--limit", "0")
 }
@@ -106,14 +107,19 @@ func TestPayment_showTellsTheWholeStoryAndNoSecret(t *testing.T) {
 	if bare := read[storyShown](t, must(t, "payment", "show", bareID, "--json")).Payment; bare.Amount != nil || bare.State != "canceled" {
 		t.Errorf("the bare one is %+v", bare)
 	}
-	must(t, "payment", "show", bareID)
+	if table := must(t, "payment", "show", bareID); strings.Contains(table, `""`) || !strings.Contains(strings.Join(strings.Fields(table), " "), "amount -") {
+		t.Errorf("what the bare one does not have is shown:\n%s", table)
+	}
 	refuse(t, exitFailed, "no such payment", "payment", "show", "pay_daaaaaaaaaaaaaaaaaaaaaaaaa")
 	refuse(t, exitUsage, "not a payment id", "payment", "show", "pay_1")
 }
 
 func TestPayment_releaseIsMadeOnceAndStaysOnRecord(t *testing.T) {
 	t.Setenv("PAYBUF_POSTGRES", parkedPayments(t))
-	t.Setenv("USER", "ada")
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
 	release := func(id, to string, more ...string) []string {
 		return append([]string{"payment", "release", id, "--to", to, "--version", "3", "--reason", "asked them"}, more...)
 	}
@@ -124,7 +130,7 @@ func TestPayment_releaseIsMadeOnceAndStaysOnRecord(t *testing.T) {
 	refuse(t, exitFailed, "succeeded in version 4", release(parkedID, "failed")...)
 	refuse(t, exitFailed, "canceled in version 3", release(bareID, "retrying")...)
 	story := read[storyShown](t, must(t, "payment", "show", parkedID, "--json"))
-	if len(story.Releases) != 1 || story.Releases[0].Operator != "ada" || story.Releases[0].Reason != "asked them" ||
+	if len(story.Releases) != 1 || story.Releases[0].Operator != me.Username || story.Releases[0].Reason != "asked them" ||
 		story.Releases[0].To != "succeeded" || story.Releases[0].Version != 3 {
 		t.Errorf("on record are %+v", story.Releases)
 	}
@@ -139,20 +145,24 @@ func TestPayment_releaseIsMadeOnceAndStaysOnRecord(t *testing.T) {
 
 func TestPayment_releaseNamesWhatIsMissing(t *testing.T) {
 	t.Setenv("PAYBUF_POSTGRES", parkedPayments(t))
-	t.Setenv("USER", "")
 	whole := map[string]string{
 		"--to": "succeeded", "--version": strconv.Itoa(3), "--reason": "r", "--operator": "ada", "--payer-reference": "ch_1",
 	}
 	for missing := range whole {
 		args := []string{"payment", "release", parkedID}
 		for flag, value := range whole {
-			if flag != missing {
+			switch {
+			case flag != missing:
 				args = append(args, flag, value)
+			case flag == "--operator": // otherwise it is who the system says
+				args = append(args, flag, "")
 			}
 		}
 		refuse(t, exitUsage, missing, args...)
 	}
 	refuse(t, exitUsage, "--to must be", "payment", "release", parkedID,
 		"--to", "paying", "--version", "3", "--reason", "r", "--operator", "ada")
+	refuse(t, exitUsage, "card number", "payment", "release", parkedID,
+		"--to", "failed", "--version", "3", "--reason", "it was 4242424242424242", "--operator", "ada")
 	equal(t, "still parked", read[storyShown](t, must(t, "payment", "show", parkedID, "--json")).Payment.State, "parked")
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/paybuf/paybuf/internal/app"
+	"github.com/paybuf/paybuf/internal/submit"
 	"github.com/paybuf/paybuf/payment"
 )
 
@@ -94,6 +95,21 @@ func viewStory(story app.Story) storyView {
 	return view
 }
 
+// amountOf is "-" if the payment was canceled before its request came.
+func amountOf(p payment.Payment) string {
+	if p.Bare() {
+		return "-"
+	}
+	return p.Money.String()
+}
+
+func whyOf(failure payment.Failure) string {
+	if failure == (payment.Failure{}) {
+		return "-"
+	}
+	return failure.Code + " " + strconv.Quote(failure.Message)
+}
+
 // showStory prints the payment, then its calls, then its releases. Texts of a payer
 // or a client are quoted where they may hold anything.
 func showStory(cmd *cobra.Command, asJSON bool, story app.Story) error {
@@ -102,8 +118,8 @@ func showStory(cmd *cobra.Command, asJSON bool, story app.Story) error {
 	}
 	p := story.Payment
 	rows := [][]string{
-		{"tenant", string(p.Tenant)}, {"order number", p.OrderNumber}, {"amount", p.Money.String()},
-		{"version", strconv.FormatInt(p.Version, 10)}, {"why", p.Failure.Code + " " + strconv.Quote(p.Failure.Message)},
+		{"tenant", string(p.Tenant)}, {"order number", submit.Printable(p.OrderNumber)}, {"amount", amountOf(p)},
+		{"version", strconv.FormatInt(p.Version, 10)}, {"why", whyOf(p.Failure)},
 		{"payer's reference", p.PayerReference}, {"tries again", string(p.RetryOf)}, {"tried again by", string(p.RetriedBy)},
 		{"accepted", shortTime(p.AcceptedAt)}, {"not before", shortTime(p.NotBefore)},
 		{"due", shortTime(p.NextAt)}, {"changed", shortTime(p.UpdatedAt)},

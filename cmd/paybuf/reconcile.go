@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/user"
 	"strconv"
 	"time"
 
@@ -185,13 +184,4 @@ func writeStatement(to io.Writer, ledger, from, until string) error {
 		return err
 	}
 	return app.WriteStatement(to, ledger, p.From, p.Until)
-}
-
-// currentUser is "" if the system does not know.
-func currentUser() string {
-	current, err := user.Current()
-	if err != nil {
-		return ""
-	}
-	return current.Username
 }

@@ -91,7 +91,7 @@ Exit codes: 0 closed, 1 it failed or is not open, 2 the flags must change.`,
 			})
 		},
 	}
-	cmd.Flags().StringVar(&operator, "operator", currentUser(), "who decides")
+	addOperator(cmd, &operator)
 	cmd.Flags().StringVar(&reason, "reason", "", "what was found out and done")
 	return cmd
 }

@@ -26,7 +26,7 @@ declined, and no others; it may be repeated. Change the payment methods in the f
 first.
 
 Exit codes: 0 every row has its answer (and, with --wait, its end), 1 some were
-lost or did not end in time, 2 the flags or the file must change, 130 interrupted.`,
+lost or did not end in time, or Paybuf does not answer, 2 the flags or the file must change, 130 interrupted.`,
 		Example: `  paybuf submit orders.csv --currency EUR
   paybuf submit payments.csv --order-column '{order_id}-{payment_sequential}' \
     --amount-column payment_value --amount-unit major --currency BRL \

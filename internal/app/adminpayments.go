@@ -40,7 +40,8 @@ func (a *Admin) Payments(ctx context.Context, state string, limit int) ([]paymen
 	if err != nil {
 		return nil, configError(err.Error())
 	}
-	return a.db.ListForOperator(ctx, parsed, limit)
+	payments, err := a.db.ListForOperator(ctx, parsed, limit)
+	return payments, asConfig(err)
 }
 
 // Release does with a parked payment what an operator has decided.
@@ -51,5 +52,14 @@ func (a *Admin) Release(ctx context.Context, release payment.Release) (payment.P
 	if !payment.Parked.MayBecome(release.To) {
 		return payment.Payment{}, configError("--to must be retrying, unknown, succeeded, failed or canceled")
 	}
-	return a.db.Release(ctx, release)
+	released, err := a.db.Release(ctx, release)
+	return released, asConfig(err)
+}
+
+// asConfig says of what the ledger finds invalid that the command must change.
+func asConfig(err error) error {
+	if code, detail := payment.CodeOf(err); err != nil && code == payment.CodeInvalid {
+		return configError(detail)
+	}
+	return err
 }

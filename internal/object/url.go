@@ -25,6 +25,17 @@ const hostBytesMax = 259
 // Path is the path of a payment's URL.
 func Path(id payment.ID) string { return CollectionPath + "/" + string(id) }
 
+// IDOf reads the id in the path of a request by ItemPattern. A text that is no id
+// becomes one that no payment has, since no order number is empty: so a wrong id, a
+// foreign one and an unknown one take the same way to the same answer.
+func IDOf(r *http.Request, key payment.IDKey, tenant payment.TenantID) payment.ID {
+	id, err := payment.ParseID(r.PathValue("id"))
+	if err != nil {
+		return key.Derive(tenant, "", "")
+	}
+	return id
+}
+
 // Base is what stands before Path in an absolute URL: the configured public URL,
 // or else scheme and host as the client itself addressed us. It is "" if that
 // host is no plain host, so that nothing strange gets into an answer.

@@ -21,18 +21,24 @@ type link struct {
 	retryOf     payment.ID
 }
 
+// failures are the payments of batches that have failed.
+type failures struct {
+	exact map[link]payment.ID
+	last  map[string]payment.ID // of each order number
+}
+
 // failedOf lists the payments of batches that have failed.
-func failedOf(ctx context.Context, api *client.Client, batches []payment.BatchID) (map[link]payment.ID, error) {
-	failed := map[link]payment.ID{}
+func failedOf(ctx context.Context, api *client.Client, batches []payment.BatchID) (*failures, error) {
+	failed := &failures{exact: map[link]payment.ID{}, last: map[string]payment.ID{}}
 	for _, batch := range batches {
-		if err := addFailed(ctx, api, batch, failed); err != nil {
+		if err := failed.list(ctx, api, batch); err != nil {
 			return nil, err
 		}
 	}
 	return failed, nil
 }
 
-func addFailed(ctx context.Context, api *client.Client, batch payment.BatchID, failed map[link]payment.ID) error {
+func (f *failures) list(ctx context.Context, api *client.Client, batch payment.BatchID) error {
 	cursor := ""
 	for range failedPagesMax {
 		page, err := api.BatchPayments(ctx, batch, payment.Failed, cursor)
@@ -40,7 +46,7 @@ func addFailed(ctx context.Context, api *client.Client, batch payment.BatchID, f
 			return err
 		}
 		for _, p := range page.Payments {
-			failed[link{p.OrderNumber, p.RetryOf}] = p.ID
+			f.add(p)
 		}
 		if cursor = page.NextCursor; cursor == "" {
 			return nil
@@ -49,11 +55,31 @@ func addFailed(ctx context.Context, api *client.Client, batch payment.BatchID, f
 	return fmt.Errorf("%s has more than %d pages", batch, failedPagesMax)
 }
 
+func (f *failures) add(p client.Payment) {
+	f.exact[link{p.OrderNumber, p.RetryOf}] = p.ID
+	_, triedAgain := f.exact[link{p.OrderNumber, p.ID}]
+	_, known := f.last[p.OrderNumber]
+	if isRetry := p.RetryOf != ""; !triedAgain && (isRetry || !known) {
+		f.last[p.OrderNumber] = p.ID
+	}
+}
+
+// of gives the payment that a row's order is to try again. A row that names none
+// means the last: a file stays as it is when its retries have failed, too.
+func (f *failures) of(row request) (payment.ID, bool) {
+	if row.retryOf == "" {
+		id, found := f.last[row.orderNumber]
+		return id, found
+	}
+	id, found := f.exact[link{row.orderNumber, row.retryOf}]
+	return id, found
+}
+
 // retries reads those rows of another input whose payments have failed, as tries of
 // them again. Sent twice, they are repetitions like all others.
 type retries struct {
 	requests
-	failed map[link]payment.ID
+	failed *failures
 	tally  *tally
 	meter  *meter
 }
@@ -65,7 +91,7 @@ func (r *retries) next() (request, error) {
 		if err != nil || read.unsendable != nil {
 			return read, err
 		}
-		failed, found := r.failed[link{read.orderNumber, read.retryOf}]
+		failed, found := r.failed.of(read)
 		if !found {
 			r.tally.skip()
 			r.meter.advance(read.sizeBytes)

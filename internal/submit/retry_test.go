@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/go-json-experiment/json"
 
@@ -135,14 +136,14 @@ func TestRetryFailed_ofSeveralBatches(t *testing.T) {
 	}
 }
 
-// A file may hold an order and its retry; each row finds its own payment.
+// A row that names a payment finds what tried that again, and no other.
 func TestRetryFailed_aRowOfNDJSONIsChangedInOneMember(t *testing.T) {
 	api := newChainAPI()
 	first := fakeID("first")
 	api.failed[retriedBatch] = append(api.failed[retriedBatch], `"order_number":"A-6","retry_of":"`+string(first)+`"`)
 	tr := newTrial(t, api, "orders.ndjson", strings.Join([]string{
 		`{"amount":1e0, "metadata":{"a":[1, 2]},"order_number":"A-\u0032","unknown":1}`,
-		`{"order_number":"A-6"}`,
+		`{"order_number":"A-6","retry_of":"` + string(fakeID("other")) + `"}`,
 		`{"order_number":"A-6","\u0072etry_of":"` + string(first) + `","x":"y"}`,
 		`{"payment_token":"pbt_x","amount":1}`,
 	}, "\n"))
@@ -158,12 +159,33 @@ func TestRetryFailed_aRowOfNDJSONIsChangedInOneMember(t *testing.T) {
 		`{"retry_of":"`+string(fakeID(failed[2]))+`","order_number":"A-6","x":"y"}`)
 }
 
+// The file of the first batch is sent again and again, whichever tries have failed.
+func TestRetryFailed_aRowIsTheLastTryOfItsOrder(t *testing.T) {
+	first := `"order_number":"A-5","retry_of":null`
+	second := `"order_number":"A-5","retry_of":"` + string(fakeID(first)) + `"`
+	third := `"order_number":"A-5","retry_of":"` + string(fakeID(second)) + `"`
+	const a, b, c = retriedBatch, otherBatch, payment.BatchID("bat_caaaaaaaaaaaaaaaaaaaaaaaaa")
+	for _, batches := range [][]payment.BatchID{{c}, {a, b, c}, {c, b, a}, {b, c, a}, {c, a, b}} {
+		api := newChainAPI()
+		api.failed = map[payment.BatchID][]string{a: {first}, b: {second}, c: {third}}
+		tr := newTrial(t, api, "orders.csv", csvOf("A-5,5,EUR,tok"))
+		tr.opts.RetryFailed = batches
+		wantCounts(t, tr.run(t), 1, 0, 0, 0, 0)
+		wantSent(t, api, fmt.Sprintf(
+			`{"order_number":"A-5","amount":5,"currency":"EUR","payment_method":"tok","retry_of":"%s"}`, fakeID(third)))
+	}
+}
+
 func TestRetryFailed_whatCannotBeListedEndsTheRun(t *testing.T) {
 	tr := newTrial(t, newChainAPI(), "orders.csv", csvOf("A-1,5,EUR,tok"))
 	tr.opts.RetryFailed = []payment.BatchID{"bat_baaaaaaaaaaaaaaaaaaaaaaaaa"}
 	summary, err := Run(t.Context(), tr.opts)
 	if err == nil || summary.Requests != 0 || ExitCode(summary, err) != ExitUsage {
 		t.Errorf("got %+v, %v", summary, err)
+	}
+	tr.opts.RetryFailed, tr.opts.URL, tr.opts.GiveUpAfter = []payment.BatchID{retriedBatch}, "http://127.0.0.1:1", time.Millisecond
+	if summary, err := Run(t.Context(), tr.opts); err == nil || ExitCode(summary, err) != ExitLost {
+		t.Errorf("without an answer it is %d, %v", ExitCode(summary, err), err)
 	}
 	tr.opts.RetryFailed = []payment.BatchID{"nonsense"}
 	if _, err := Run(t.Context(), tr.opts); err == nil || !strings.Contains(err.Error(), `"nonsense"`) {

@@ -50,7 +50,7 @@ type run struct {
 	in      *input
 	display display
 	http    *http.Client
-	failed  map[link]payment.ID // of the batches to retry; nil if there are none
+	failed  *failures // of the batches to retry; nil if there are none
 }
 
 func (r *run) do(ctx context.Context) (Summary, error) {

@@ -1,15 +1,17 @@
 package submit
 
 import (
+	"errors"
 	"time"
 
+	"github.com/paybuf/paybuf/client"
 	"github.com/paybuf/paybuf/payment"
 )
 
 // Exit codes of `paybuf submit`.
 const (
 	ExitAnswered    = 0   // every row has a definite answer and, if waited for, an end
-	ExitLost        = 1   // something was lost or is unsettled
+	ExitLost        = 1   // something was lost or is unsettled, or nothing answers
 	ExitUsage       = 2   // the options, the file or the key cannot work
 	ExitInterrupted = 130 // stopped by the user; the summary is of what was done
 )
@@ -92,6 +94,8 @@ func ExitCode(summary Summary, err error) int {
 	switch {
 	case summary.Interrupted:
 		return ExitInterrupted
+	case errors.Is(err, client.ErrNoAnswer): // nothing to put right here
+		return ExitLost
 	case err != nil:
 		return ExitUsage
 	case summary.Lost():

@@ -10,10 +10,10 @@ import (
 )
 
 const (
-	// waitingLinksMax is how many payments of one order may wait behind each other
-	// and be canceled with one request.
-	waitingLinksMax = 16
-	retryAfter      = time.Second
+	// linksMax is how many payments of one order may follow each other, those that wait
+	// and those that were refused, and be seen to with one request.
+	linksMax   = 100
+	retryAfter = time.Second
 )
 
 var errSlow = errors.New("the cancellation was not through in time")
@@ -32,8 +32,9 @@ func (h *Handler) cancelPayment(
 	return h.decide(ctx, payment.Cancellation{Tenant: tenant, ID: id, Waiting: waiting})
 }
 
-// cancelOrder cancels the last payment of an order, also before its first has come.
-// The ledger knows which was claimed last; those that wait behind it follow.
+// cancelOrder cancels the payment of an order that may still be charged, also before
+// its first has come. The ledger knows which one that is; those that wait behind it
+// follow, be it behind others that were refused.
 func (h *Handler) cancelOrder(
 	ctx context.Context, tenant payment.TenantID, orderNumber string,
 ) (payment.Payment, error) {
@@ -47,25 +48,28 @@ func (h *Handler) cancelOrder(
 	last, err := h.decide(ctx, payment.Cancellation{
 		Tenant: tenant, OrderNumber: orderNumber, First: first, Waiting: waiting,
 	})
-	for range waitingLinksMax {
+	answer, refusal := last, err
+	for range linksMax {
 		over, isOver, readErr := h.overOf(ctx, tenant, last, err)
-		if readErr != nil {
+		switch {
+		case readErr != nil:
 			return payment.Payment{}, notKnown(ctx, readErr)
-		}
-		if !isOver {
+		case !isOver:
 			return last, err
+		case err == nil || refusal != nil: // what has failed behind a canceled one changes nothing
+			answer, refusal = last, err
 		}
 		next := h.key.Derive(tenant, orderNumber, over)
 		behind, peekErr := h.peek(ctx, tenant, next)
 		if peekErr != nil {
 			return payment.Payment{}, notKnown(ctx, peekErr)
 		}
-		if behind == nil {
-			return last, err
-		}
 		last, err = h.decide(ctx, payment.Cancellation{Tenant: tenant, ID: next, Waiting: behind})
+		if code, _ := payment.CodeOf(err); err != nil && code == payment.CodeNotFound {
+			return answer, refusal
+		}
 	}
-	return payment.Payment{}, notKnown(ctx, fmt.Errorf("more than %d payments of one order wait", waitingLinksMax))
+	return payment.Payment{}, notKnown(ctx, fmt.Errorf("more than %d payments of one order follow each other", linksMax))
 }
 
 // overOf gives the payment that is certainly not charged after the ledger's answer:

@@ -115,6 +115,37 @@ func TestCancelOrder_alsoWhatWaitsBehindAPaymentThatIsOver(t *testing.T) {
 	}
 }
 
+// A retry that came too early has failed, and its request is seen in the buffer for a
+// while all the same. The order is canceled, and that is the answer, however often.
+func TestCancelOrder_aRetryThatWasRefusedDoesNotHideTheCancellation(t *testing.T) {
+	for _, state := range []payment.State{payment.Scheduled, payment.Retrying, payment.Canceled} {
+		service := serve(t, cancel.Config{})
+		links := chain(t, 3)
+		service.world.row(links[1], payment.Failed)
+		service.world.row(links[0], state)
+		service.world.wait(links[1])
+		for range 2 {
+			service.cancelOrder(t, "A-1").wantCanceled(t, links[0].ID)
+		}
+		service.world.wait(links[2])
+		service.cancelOrder(t, "A-1").wantCanceled(t, links[2].ID)
+	}
+}
+
+// The buffer forgets what was refused long ago, and what waits behind that may still
+// be charged.
+func TestCancelOrder_alsoWhatWaitsBehindARetryThatWasRefused(t *testing.T) {
+	service := serve(t, cancel.Config{})
+	links := chain(t, 3)
+	service.world.row(links[1], payment.Failed)
+	service.world.row(links[0], payment.Retrying)
+	service.world.wait(links[2])
+	service.cancelOrder(t, "A-1").wantCanceled(t, links[2].ID)
+	if got := service.world.states()[links[0].ID]; got != payment.Canceled {
+		t.Errorf("the first is %s", got)
+	}
+}
+
 func TestCancelOrder_whatMayBeChargedIsNotHiddenByWhatWaitsBehind(t *testing.T) {
 	for _, state := range []payment.State{payment.Paying, payment.Unknown, payment.Parked, payment.Succeeded} {
 		service := serve(t, cancel.Config{})
@@ -140,13 +171,13 @@ func TestCancel_aClaimMeanwhileIsSeen(t *testing.T) {
 
 func TestCancelOrder_ofAVeryLongChainGoesOnWhenItIsSentAgain(t *testing.T) {
 	service := serve(t, cancel.Config{})
-	links := chain(t, 30)
+	links := chain(t, 180)
 	for _, link := range links {
 		service.world.wait(link)
 	}
 	service.cancelOrder(t, "A-1").problem(t, 503, payment.CodeUnavailable)
-	service.cancelOrder(t, "A-1").wantCanceled(t, links[29].ID)
-	if canceled := len(service.world.states()); canceled != 30 {
+	service.cancelOrder(t, "A-1").wantCanceled(t, links[179].ID)
+	if canceled := len(service.world.states()); canceled != 180 {
 		t.Errorf("%d are canceled", canceled)
 	}
 }

@@ -87,7 +87,7 @@ func (h *Handler) byID(w http.ResponseWriter, r *http.Request) {
 		if err := h.readNothing(w, r); err != nil {
 			return payment.Payment{}, err
 		}
-		return h.cancelPayment(ctx, tenant, h.idOf(tenant, chi.URLParam(r, "id")))
+		return h.cancelPayment(ctx, tenant, object.IDOf(r, h.key, tenant))
 	})
 }
 
@@ -134,15 +134,4 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	w.Header().Set("Location", object.Path(id))
 	problem.WriteAbout(w, r, err, object.Base(h.cfg.PublicURL, r)+object.Path(id))
-}
-
-// idOf reads the id in a path. A text that is no id becomes one that no payment
-// has, since no order number is empty: so a wrong id, a foreign one and an
-// unknown one take the same way to the same answer.
-func (h *Handler) idOf(tenant payment.TenantID, text string) payment.ID {
-	id, err := payment.ParseID(text)
-	if err != nil {
-		return h.key.Derive(tenant, "", "")
-	}
-	return id
 }
