@@ -24,17 +24,6 @@ type Payment struct {
 // amount, and nothing else of a request.
 func (p Payment) Bare() bool { return p.Money == (Money{}) }
 
-// FailurePredecessor is the code of a payment that was never sent because an
-// earlier one of its order is not known to be uncharged.
-const FailurePredecessor = "predecessor_not_failed"
-
-// Failure is why a payment failed or was parked. Both are safe to show to the
-// tenant. Code is the payer's decline code or one of ours.
-type Failure struct {
-	Code    string
-	Message string
-}
-
 // Queue gives the payment that a request is before anybody has claimed it.
 func Queue(request Request) Payment {
 	return Payment{Request: request, State: Queued, UpdatedAt: request.AcceptedAt}

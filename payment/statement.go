@@ -149,7 +149,3 @@ type Discrepancy struct {
 	ResolvedBy string
 	Reason     string
 }
-
-// FailureStatementDisagrees is the code of a payment that was parked since the
-// statement shows a charge that the payer had said was not made.
-const FailureStatementDisagrees = "statement_disagrees"

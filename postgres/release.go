@@ -13,9 +13,6 @@ import (
 	"github.com/paybuf/paybuf/payment"
 )
 
-// failureReleased is the code of a payment that an operator released to failed.
-const failureReleased = "released_as_failed"
-
 const (
 	operatorBytesMax = 100
 	releasesRowsMax  = 1000
@@ -58,7 +55,7 @@ func (db *DB) Release(ctx context.Context, r payment.Release) (payment.Payment, 
 	}
 	var failure payment.Failure
 	if r.To == payment.Failed {
-		failure = payment.Failure{Code: failureReleased, Message: r.Reason}
+		failure = payment.Failure{Code: payment.FailureReleased, Message: r.Reason}
 	}
 	var released []payment.Work
 	err := db.call(ctx, "release a payment", func(ctx context.Context, q querier) (err error) {

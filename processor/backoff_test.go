@@ -87,8 +87,8 @@ func TestDecide_sentTooOftenIsParkedAsNotCharged(t *testing.T) {
 		if got.To != test.want {
 			t.Errorf("%s: became %s, want %s", test.name, got.To, test.want)
 		}
-		if got.To == payment.Parked && got.Code != failureExhausted {
-			t.Errorf("%s: parked as %s, want %s", test.name, got.Code, failureExhausted)
+		if got.To == payment.Parked && got.Code != payment.FailureExhausted {
+			t.Errorf("%s: parked as %s, want %s", test.name, got.Code, payment.FailureExhausted)
 		}
 	}
 }

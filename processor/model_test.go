@@ -33,7 +33,7 @@ const modelCheckedMin = 1000
 // than it has seen.
 var eventful = []string{
 	"scheduled", "paying", "retrying", "unknown", "pending", "parked", "succeeded", "failed", "canceled",
-	"failed " + payment.FailurePredecessor, "parked " + failureAmbiguous,
+	"failed " + payment.FailurePredecessor, "parked " + payment.FailureAmbiguous,
 	"redelivery", "duplicate", "conflict", "take-over", "late write", "look-up", "not_cancelable",
 }
 

@@ -8,12 +8,6 @@ import (
 	"github.com/paybuf/paybuf/payment"
 )
 
-// Codes of a parked payment, next to the payer's own decline codes.
-const (
-	failureAmbiguous = "outcome_unknown"
-	failureExhausted = "retries_exhausted"
-)
-
 // policy decides what an answer of the payer means for a payment. It is the one
 // place where evidence becomes a state, and has no effects.
 type policy struct {
@@ -139,9 +133,9 @@ func notCalled(work payment.Work, reason string) payment.Outcome {
 }
 
 func park(outcome payment.Outcome) payment.Outcome {
-	reason := payment.Failure{Code: failureAmbiguous, Message: "the payer's answer was lost; a person must find out"}
+	reason := payment.Failure{Code: payment.FailureAmbiguous, Message: "the payer's answer was lost; a person must find out"}
 	if outcome.To == payment.Retrying {
-		reason = payment.Failure{Code: failureExhausted, Message: "the payer took no order in time; not charged"}
+		reason = payment.Failure{Code: payment.FailureExhausted, Message: "the payer took no order in time; not charged"}
 	}
 	outcome.To, outcome.NextIn, outcome.Failure = payment.Parked, 0, reason
 	return outcome

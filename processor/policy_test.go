@@ -93,8 +93,8 @@ func TestDecide_noAnswerEverBreaksTheStateTableOrInventsAnOutcome(t *testing.T) 
 
 func TestDecide_payerWithoutKeyAndLookupIsNeverCalledAgainInDoubt(t *testing.T) {
 	outcome := testPolicy(payment.Traits{}).decide(workAt(payment.Paying, 0), payment.Answer{})
-	if outcome.To != payment.Parked || outcome.Code != failureAmbiguous {
-		t.Errorf("became %s (%s), want %s (%s)", outcome.To, outcome.Code, payment.Parked, failureAmbiguous)
+	if outcome.To != payment.Parked || outcome.Code != payment.FailureAmbiguous {
+		t.Errorf("became %s (%s), want %s (%s)", outcome.To, outcome.Code, payment.Parked, payment.FailureAmbiguous)
 	}
 }
 

@@ -9,10 +9,6 @@ import (
 	"github.com/paybuf/paybuf/payment"
 )
 
-// failureVoided is the code of a payment that was taken back after its answer was
-// lost.
-const failureVoided = "voided"
-
 // Voider is a Payer that can take a charge back by our id, whether there is one
 // or not.
 type Voider interface {
@@ -100,7 +96,7 @@ func (p policy) voided(work payment.Work, answer payment.Answer) payment.Outcome
 	if p.traits.KeyWindow > 0 {
 		outcome.To = payment.Failed
 		outcome.Failure = payment.Failure{
-			Code: failureVoided, Message: "the payer's answer was lost; the charge was voided",
+			Code: payment.FailureVoided, Message: "the payer's answer was lost; the charge was voided",
 		}
 		return outcome
 	}

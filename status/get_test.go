@@ -270,3 +270,13 @@ func TestGet_otherMethodsAreToldWhatIsAllowed(t *testing.T) {
 	got.problem(t, 405, payment.CodeMethodNotAllowed)
 	wantHeader(t, got, "Allow", "GET, HEAD")
 }
+
+func TestGet_whatWaitsForItsTimeNeedNotBeAskedAboutEachSecond(t *testing.T) {
+	for ahead, want := range map[time.Duration]string{90 * 24 * time.Hour: "60", -time.Hour: "1"} {
+		service := serve(t, status.Config{})
+		scheduled := payment.Queue(service.wait(t, "A-1001"))
+		scheduled.State, scheduled.Version, scheduled.NotBefore = payment.Scheduled, 1, time.Now().Add(ahead)
+		service.world.claim(scheduled)
+		wantHeader(t, service.get(t, object.Path(scheduled.ID)), "Retry-After", want)
+	}
+}

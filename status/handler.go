@@ -51,6 +51,8 @@ const (
 	readTimeoutDefault = 5 * time.Second
 	// pollAfter is when a client should ask again for a payment that is not final.
 	pollAfter = time.Second
+	// scheduledPollMax is the same while a payment waits for its time.
+	scheduledPollMax = time.Minute
 )
 
 // Handler answers GET and HEAD of /v1/payments and /v1/payments/{id}.
@@ -94,13 +96,22 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
 	header.Set("ETag", etag)
 	setCaching(header)
 	if !found.State.Final() {
-		header.Set("Retry-After", problem.Seconds(pollAfter))
+		header.Set("Retry-After", problem.Seconds(askAgainIn(found, time.Now())))
 	}
 	if noneMatch(r.Header.Values("If-None-Match"), etag) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
 	write(w, object.Of(found, object.Base(h.cfg.PublicURL, r)))
+}
+
+// askAgainIn is when there may be news of a payment. One that waits for its time has
+// none before, but may be canceled.
+func askAgainIn(p payment.Payment, now time.Time) time.Duration {
+	if p.State != payment.Scheduled {
+		return pollAfter
+	}
+	return min(max(p.NotBefore.Sub(now), pollAfter), scheduledPollMax)
 }
 
 func (h *Handler) list(w http.ResponseWriter, r *http.Request) {

@@ -69,9 +69,6 @@ func rank(r *row) int {
 	return 2
 }
 
-// failureReleased is the code of a payment that an operator released to failed.
-const failureReleased = "released_as_failed"
-
 // Release is postgres.DB's: an operator's decision on a parked payment, in the
 // version that was looked at. What is to be sent again begins anew at the payer, so
 // the time of its first attempt is forgotten.
@@ -97,7 +94,7 @@ func (l *Ledger) Release(_ context.Context, release payment.Release) (payment.Pa
 	case payment.Retrying:
 		r.FirstAttemptAt = time.Time{}
 	case payment.Failed:
-		r.Failure = payment.Failure{Code: failureReleased, Message: release.Reason}
+		r.Failure = payment.Failure{Code: payment.FailureReleased, Message: release.Reason}
 	default:
 	}
 	if release.PayerReference != "" {

@@ -18,13 +18,34 @@ const (
 
 var errSlow = errors.New("the cancellation was not through in time")
 
+// enter waits for a place, within the time that a cancellation may take. Who gets one
+// must leave.
+func (h *Handler) enter(ctx context.Context) (bounded context.Context, leave func(), err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, h.cfg.Timeout, errSlow)
+	select {
+	case h.places <- struct{}{}:
+		return ctx, func() { <-h.places; cancel() }, nil
+	case <-ctx.Done():
+		defer cancel()
+		return nil, nil, &payment.Error{
+			Code:       payment.CodeUnavailable,
+			Detail:     "too many cancellations are under way and nothing was canceled; send it again",
+			RetryAfter: retryAfter,
+			Cause:      context.Cause(ctx),
+		}
+	}
+}
+
 // cancelPayment cancels one payment. The buffer is asked first: what moves on from
 // there meanwhile is in the ledger by the time that this is asked.
 func (h *Handler) cancelPayment(
 	ctx context.Context, tenant payment.TenantID, id payment.ID,
 ) (payment.Payment, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, h.cfg.Timeout, errSlow)
-	defer cancel()
+	ctx, leave, err := h.enter(ctx)
+	if err != nil {
+		return payment.Payment{}, err
+	}
+	defer leave()
 	waiting, err := h.peek(ctx, tenant, id)
 	if err != nil {
 		return payment.Payment{}, notKnown(ctx, err)
@@ -38,8 +59,11 @@ func (h *Handler) cancelPayment(
 func (h *Handler) cancelOrder(
 	ctx context.Context, tenant payment.TenantID, orderNumber string,
 ) (payment.Payment, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, h.cfg.Timeout, errSlow)
-	defer cancel()
+	ctx, leave, err := h.enter(ctx)
+	if err != nil {
+		return payment.Payment{}, err
+	}
+	defer leave()
 	first := h.key.Derive(tenant, orderNumber, "")
 	waiting, err := h.peek(ctx, tenant, first)
 	if err != nil {

@@ -248,3 +248,23 @@ func TestCancel_bodies(t *testing.T) {
 	service.post(t, item, "{}", func(r *http.Request) { r.Header.Del("Authorization") }).problem(t, 401, payment.CodeUnauthenticated)
 	service.post(t, item, " {} ").wantCanceled(t, waiting.ID)
 }
+
+func TestCancel_aFloodLeavesRoomForReaders(t *testing.T) {
+	service := serve(t, cancel.Config{Timeout: 100 * time.Millisecond})
+	service.world.hang = true
+	answers := make(chan answer)
+	const many = 12
+	for i := range many {
+		go func() { answers <- service.cancelOrder(t, fmt.Sprint("A-", i)) }()
+	}
+	refused := 0
+	for range many {
+		got := <-answers
+		if said := got.problem(t, 503, payment.CodeUnavailable); strings.Contains(said.Detail, "nothing was canceled") {
+			refused++
+		}
+	}
+	if most := service.world.mostAtOnce(); most == 0 || most > 4 || refused == 0 {
+		t.Errorf("%d at the ledger at once, %d refused before", most, refused)
+	}
+}

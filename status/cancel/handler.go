@@ -58,9 +58,13 @@ type Handler struct {
 	auth    Authenticator
 	key     payment.IDKey
 	cfg     Config
+	places  chan struct{} // one per cancellation under way
 }
 
 const (
+	// atOnceMax leaves connections to the ledger for those who only read.
+	atOnceMax = 4
+
 	timeoutDefault     = 5 * time.Second
 	bodyTimeoutDefault = 10 * time.Second
 )
@@ -73,7 +77,7 @@ func New(ledger Ledger, backlog Backlog, auth Authenticator, key payment.IDKey, 
 	if cfg.BodyTimeout == 0 {
 		cfg.BodyTimeout = bodyTimeoutDefault
 	}
-	return &Handler{ledger: ledger, backlog: backlog, auth: auth, key: key, cfg: cfg}
+	return &Handler{ledger: ledger, backlog: backlog, auth: auth, key: key, cfg: cfg, places: make(chan struct{}, atOnceMax)}
 }
 
 // Routes adds the handler's routes.

@@ -33,10 +33,13 @@ type world struct {
 	ledgerDown, backlogDown bool
 	readDown                bool // of the ledger, only single payments
 	hang                    bool
+	inLedger, most          int    // calls of Cancel
 	afterPeek               func() // what happens elsewhere meanwhile, if not nil
 }
 
 func (w *world) Cancel(ctx context.Context, c payment.Cancellation) (payment.Payment, error) {
+	w.count(1)
+	defer w.count(-1)
 	if w.hang {
 		<-ctx.Done()
 		return payment.Payment{}, ctx.Err()
@@ -69,6 +72,19 @@ func (w *world) Cancel(ctx context.Context, c payment.Cancellation) (payment.Pay
 			Code: payment.CodeNotCancelable, Detail: "the payment is " + string(row.State), PaymentID: row.ID,
 		}
 	}
+}
+
+func (w *world) count(n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.inLedger += n
+	w.most = max(w.most, w.inLedger)
+}
+
+func (w *world) mostAtOnce() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.most
 }
 
 // tombstone is called with mu held.

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+
+	"github.com/paybuf/paybuf/payment"
 )
 
 func TestOneSend_takesTheBodysSecondSendAway(t *testing.T) {
@@ -54,6 +56,7 @@ func TestRetryAfter_readsWhatRFC9110Allows(t *testing.T) {
 func TestDeclined_showsOnlyWhatLooksLikeACode(t *testing.T) {
 	for code, shown := range map[string]bool{
 		"card_declined": true, "51": true, "do-not.honor": true, "": false, "two words": false,
+		payment.FailurePredecessor: false, payment.FailureReleased: false, payment.FailureVoided: false, // ours
 		"4111111111111111": false, strings.Repeat("x", 65): false, "<b>": false,
 	} {
 		failure := Declined(code)

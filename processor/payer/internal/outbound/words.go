@@ -44,10 +44,10 @@ func IsID(text string) bool {
 func NotVisible(r rune) bool { return r <= ' ' || r > '~' }
 
 // Declined is why a payer declined. A tenant is shown the payer's code only if it
-// looks like one.
+// looks like one, and not like one of ours.
 func Declined(code string) payment.Failure {
 	failure := payment.Failure{Code: "declined", Message: "the payer declined the payment"}
-	if IsCode(code) {
+	if IsCode(code) && !payment.IsOwnFailure(code) {
 		failure.Code = code
 		failure.Message += ": " + code
 	}
