@@ -189,17 +189,16 @@ func (n *node) Traits() payment.Traits { return n.w.statedTraits() }
 
 // Charge sends a request, which lives on if its sender dies or gives up. A process
 // that is frozen before the first byte of its call is the one that nothing on our
-// side can exclude at a payer that ignores keys (docs/lifecycle.md), so there it is
-// frozen afterwards.
+// side can exclude at a payer that ignores keys, or voids (docs/lifecycle.md), so
+// there it is frozen afterwards.
 func (n *node) Charge(ctx context.Context, request payment.Request) payment.Answer {
-	if n.w.payer.traits.KeyWindow > 0 {
+	if n.w.payer.traits.KeyWindow > 0 && !n.w.payer.traits.CanVoid {
 		n.thaw()
 	}
 	if n.dead.Load() {
 		_ = n.hang(ctx)
 		return payment.Answer{}
 	}
-	answered := make(chan payment.Answer, 1)
 	var a *account
 	var call *payerCall
 	n.w.locked(func() {
@@ -207,13 +206,7 @@ func (n *node) Charge(ctx context.Context, request payment.Request) payment.Answ
 		call = n.begin(request.ID, a)
 		a.flying++
 	})
-	n.w.sends.Go(func() { answered <- n.w.payer.charge(request, a) })
-	var answer payment.Answer
-	select {
-	case answer = <-answered:
-	case <-ctx.Done():
-	}
-	n.thaw()
+	answer := n.hear(ctx, func() payment.Answer { return n.w.payer.charge(request, a) })
 	n.w.locked(func() {
 		n.end(call, a)
 		if n.dead.Load() || answer.Verdict == payment.VerdictUnknown || answer.Verdict == payment.VerdictPending {
@@ -225,6 +218,18 @@ func (n *node) Charge(ctx context.Context, request payment.Request) payment.Answ
 		return payment.Answer{}
 	}
 	return n.w.flaws.answer(answer)
+}
+
+// hear waits for the answer to what is sent, which arrives whoever waits.
+func (n *node) hear(ctx context.Context, send func() payment.Answer) (answer payment.Answer) {
+	answered := make(chan payment.Answer, 1)
+	n.w.sends.Go(func() { answered <- send() })
+	select {
+	case answer = <-answered:
+	case <-ctx.Done():
+	}
+	n.thaw()
+	return answer
 }
 
 func (n *node) Lookup(ctx context.Context, id payment.ID, money payment.Money) payment.Answer {

@@ -84,7 +84,7 @@ func (p *modelPayer) arrive(request payment.Request, a *account) (b behaviour, w
 	if row, _ := p.w.ledger.Payment(request.ID); row.Money != request.Money {
 		p.w.violate("%s was sent with %v, its row has %v", p.w.name(request.ID), request.Money, row.Money)
 	}
-	if p.traits.KeyWindow == 0 && !p.traits.CanLookup && a.doubtful {
+	if p.traits == (payment.Traits{}) && a.doubtful {
 		p.w.violate("%s was sent again in doubt, to a payer that cannot tell", p.w.name(request.ID))
 	}
 	inUse := p.traits.KeyWindow > 0 && a.flying > 1

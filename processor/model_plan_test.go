@@ -40,6 +40,8 @@ var payers = []payment.Traits{
 	{CanLookup: true, VisibilityDelay: 5 * time.Second},
 	{KeyWindow: modelKeyWindow},
 	{},
+	{CanVoid: true, VisibilityDelay: 5 * time.Second},
+	{KeyWindow: modelKeyWindow, CanVoid: true, VisibilityDelay: 5 * time.Second},
 }
 
 const (
@@ -73,7 +75,7 @@ var conducts = []conduct{
 type behaviour struct {
 	Conduct    conduct
 	Processing time.Duration // until the effect
-	Hidden     time.Duration // from then until a look-up shows it
+	Hidden     time.Duration // from then until a look-up shows it, or a void finds it
 	Late       time.Duration // from the effect until the answer
 }
 

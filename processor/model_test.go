@@ -35,6 +35,7 @@ var eventful = []string{
 	"scheduled", "paying", "retrying", "unknown", "pending", "parked", "succeeded", "failed", "canceled",
 	"failed " + payment.FailurePredecessor, "parked " + payment.FailureAmbiguous,
 	"redelivery", "duplicate", "conflict", "take-over", "late write", "look-up", "not_cancelable",
+	"failed " + failureVoided, string(takesBack), string(tooLate), string(nothingToVoid), string(losesVoid), string(losesVoided),
 }
 
 func TestModel_noInterleavingChargesTwiceOrLosesAPayment(t *testing.T) {
@@ -91,6 +92,8 @@ func TestModel_catchesWhatIsBroken(t *testing.T) {
 		"a repetition without a look-up":           {blindLookup: true},
 		"a visibility delay that is not waited":    {traits: func(t payment.Traits) payment.Traits { t.VisibilityDelay = 0; return t }},
 		"a key that is used when it is forgotten":  {traits: forgetsLater},
+		"a void in front of its charge":            {traits: voidsEarly},
+		"a key that is used after its void":        {traits: voidsAndRepeats},
 		"a lost answer that is taken for a no":     {verdict: instead(payment.VerdictUnknown, payment.VerdictNotCharged)},
 		"a lost answer that is taken for a yes":    {verdict: instead(payment.VerdictUnknown, payment.VerdictCharged)},
 		"a lost answer that is taken for declined": {verdict: instead(payment.VerdictUnknown, payment.VerdictDeclined)},
@@ -117,6 +120,21 @@ func TestModel_catchesWhatIsBroken(t *testing.T) {
 func forgetsLater(t payment.Traits) payment.Traits {
 	if t.KeyWindow > 0 {
 		t.KeyWindow = 24 * time.Hour
+	}
+	return t
+}
+
+func voidsEarly(t payment.Traits) payment.Traits {
+	if t.CanVoid {
+		t.VisibilityDelay = 0
+	}
+	return t
+}
+
+// voidsAndRepeats hides that the payer knows a key again after its void.
+func voidsAndRepeats(t payment.Traits) payment.Traits {
+	if t.CanVoid {
+		t.KeyWindow = 0
 	}
 	return t
 }

@@ -79,7 +79,7 @@ func (w *modelWorld) run() {
 	w.source = &modelSource{w: w}
 	w.payer = &modelPayer{w: w, traits: payers[w.plan.Payer], accounts: map[payment.ID]*account{}}
 	w.payer.memory = w.payer.traits.KeyWindow
-	if w.plan.freezes() { // who froze with a key in hand may send it when it thaws
+	if w.plan.freezes() && !w.payer.traits.CanVoid { // who froze with a key in hand may send it when it thaws
 		w.payer.memory += frozenMax * time.Duration(len(w.plan.Moves))
 	}
 	for order := range w.plan.Orders {

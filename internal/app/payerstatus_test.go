@@ -50,11 +50,12 @@ func TestPayer_thatRefusesMoreThanItBearsIsCalledLess(t *testing.T) {
 	t.Parallel()
 	const bears = 8
 	in := installOn(t, localtest.Postgres(t), newPayer(t, func(o *simulator.Options) {
-		o.Capacity, o.RefuseOver, o.Latency = bears, true, 20*time.Millisecond
+		o.Capacity, o.RefuseOver, o.Latency = bears, true, 50*time.Millisecond
 	}))
-	p := in.start()
-	c, operator := in.client(p, "acme"), newCaller(t, p.app.OperatorURL(), "")
+	c := in.client(in.start(app.RoleIngest, app.RoleStatus), "acme")
 	due := c.acceptMany("A-", 300)
+	p := in.start(app.RoleProcessor) // it finds a backlog, so that it calls as much as it may
+	operator := newCaller(t, p.app.OperatorURL(), "")
 	c.awaitSucceeded(due)
 	in.payer.wantOnce(due)
 	equal(t, "the limit is as before",

@@ -24,7 +24,8 @@ func TestStop_losesNothingAndLeavesNothingToGuess(t *testing.T) {
 		o.Latency = 300 * time.Millisecond
 	}))
 	opts := in.options(app.Roles()...)
-	opts.Processor.Concurrency = 16 // so that there is a backlog
+	opts.Processor.Concurrency = 16              // so that there is a backlog
+	opts.Processor.PayTimeout = 30 * time.Second // no answer is lost before the stop
 	first := in.startWith(opts)
 	first.awaitReady("")
 	c := in.client(first, "acme")
