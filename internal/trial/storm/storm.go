@@ -10,6 +10,7 @@ package storm
 
 import (
 	"context"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
@@ -76,6 +77,7 @@ type Storm struct {
 	tries   map[string]int // by what was not the last answer of a request
 	faults  []error
 	past    history
+	told    told
 }
 
 // request is one to be sent until it is settled.
@@ -85,6 +87,7 @@ type request struct {
 	keyed bool
 	hasty time.Duration // after which its sender leaves; 0 for never
 	door  int
+	link  *link // of a tale, which has no order and no other body
 }
 
 // New makes a storm that has sent nothing yet.
@@ -99,6 +102,7 @@ func New(cfg Config) *Storm {
 		answers: map[int][]answer{},
 		tries:   map[string]int{},
 		past:    history{last: map[payment.ID]shown{}, asking: map[payment.ID]bool{}},
+		told:    told{amounts: map[payment.ID]int64{}, notBefore: map[payment.ID]time.Time{}, pleas: map[payment.ID]plea{}},
 	}
 }
 
@@ -163,19 +167,27 @@ func (s *Storm) next(wave Wave) request {
 	return r
 }
 
-// settle sends a request until it has an answer that stands.
+// settle sends a request of a wave, and keeps what it is answered.
 func (s *Storm) settle(ctx context.Context, r request) {
+	got, err := s.insist(ctx, r)
+	if err != nil {
+		s.fault(err)
+		return
+	}
+	s.note(r, got)
+}
+
+// insist sends a request until it has an answer that stands.
+func (s *Storm) insist(ctx context.Context, r request) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()
 	for {
 		got, again, err := s.try(ctx, r)
 		switch {
 		case err != nil && (again == "" || ctx.Err() != nil):
-			s.fault(err)
-			return
+			return answer{}, err
 		case again == "":
-			s.note(r, got)
-			return
+			return got, nil
 		}
 		s.countTry(again)
 		select {
@@ -223,7 +235,7 @@ func (s *Storm) Due() map[payment.ID]int64 {
 }
 
 func (s *Storm) due() map[payment.ID]int64 {
-	due := map[payment.ID]int64{}
+	due := maps.Clone(s.told.amounts)
 	for _, answers := range s.answers {
 		for _, got := range answers {
 			if got.accepted {
@@ -234,9 +246,17 @@ func (s *Storm) due() map[payment.ID]int64 {
 	return due
 }
 
-func (r request) number() string { return "storm-" + strconv.Itoa(r.order) }
+func (r request) number() string {
+	if r.link != nil {
+		return r.link.number
+	}
+	return "storm-" + strconv.Itoa(r.order)
+}
 
 func (r request) amount() int64 {
+	if r.link != nil {
+		return r.link.amount
+	}
 	minor := int64(minorMin + r.order)
 	if r.other {
 		minor += otherBody
