@@ -50,7 +50,7 @@ var ill = []string{
 var brisk = []string{"--pay-timeout", "1s", "--lease", "4s", "--retry-max", "1s", "--concurrency", "16", "--audit-after", "1s"}
 
 // tales are what clients do in a siege besides sending.
-var tales = storm.Tales{PerSecond: 10, Chains: 4, Cancels: 4, Schedules: 2}
+var tales = storm.Tales{PerSecond: 15, Chains: 4, Cancels: 4, Schedules: 2}
 
 func without(points []fault.Point, others ...[]fault.Point) []fault.Point {
 	return slices.DeleteFunc(points, func(point fault.Point) bool { return slices.Contains(slices.Concat(others...), point) })
@@ -96,6 +96,7 @@ func TestCrash_whateverDiesWhereverEachOrderIsChargedOnce(t *testing.T) {
 			all.join(o.run(t, *crashTime/time.Duration(len(ordeals()))))
 		})
 	}
+	t.Run("payer that neither is asked nor knows keys", func(t *testing.T) { all.join(operate(t)) })
 	for _, point := range fault.Points() {
 		if all.points[point] == 0 {
 			t.Errorf("no process has died at %s: nothing is known about it", point)

@@ -361,6 +361,11 @@ func (s *siege) balance() storm.Balance {
 			incomplete("%d payments are %s and clients see %d", n, state, balance.States[state])
 		}
 	}
+	var open []struct{ Kind, Reference, Detail string }
+	output(s.t.Context(), s.t, &open, "reconcile", "list", "--json", "--postgres", s.in.postgres)
+	for _, found := range open {
+		incomplete("the payer's statement and the ledger differ: %+v", found)
+	}
 	if kept.Dead > int64(s.poison) {
 		incomplete("%d dead letters of %d messages that nobody can read", kept.Dead, s.poison)
 	}

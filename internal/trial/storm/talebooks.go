@@ -24,7 +24,7 @@ func (b *Balance) judgeTales(s *Storm, charges map[payment.ID]int) {
 		b.Doubles += max(0, sum-1-beyond)
 		switch {
 		case sum > 1:
-			b.violate(Once, "%s%s was charged %d times over its %d payments", t.number, joined(t.links), sum, len(t.links))
+			b.violate(Once, "%s%s was charged %d times over the %d payments of its order", t.number, joined(t.links), sum, len(t.links))
 		case sum > 0 && t.over:
 			b.violate(Once, "%s was called off and charged", t.number)
 		}
