@@ -1,7 +1,8 @@
 // Package storm sends payment requests as a shop in trouble does: many at once,
 // through every door of an installation, the same order again and again, some
 // with another body, some with an idempotency key. It keeps what each request was
-// answered and judges whether the answers agree.
+// answered and judges whether the answers agree. In tales its customers try declined
+// orders again, call them off and have them paid later.
 //
 // It promises that whatever it begins ends with an answer that settles the
 // request, or is an error. It knows nothing of Paybuf but the API, and what the
