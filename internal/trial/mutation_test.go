@@ -228,7 +228,9 @@ func (m mutation) run(t *testing.T, dropped bool) finding {
 	if dropped && m.code != "" {
 		l.environ = []string{fault.DropVariable + "=" + string(m.code)}
 	}
+	started := time.Now()
 	s := newSiege(t, l, m.storm)
+	t.Logf("%.1f s: all is ready", time.Since(started).Seconds())
 	if dropped && m.sql != "" {
 		localtest.Query(t, s.in.postgres, m.sql)
 	}
