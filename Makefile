@@ -69,7 +69,7 @@ crash: setup ## Kill everything everywhere and count the charges (CRASH=long, CR
 		$(if $(PAYBUF_TRIAL_CSV),,-run TestCrash) ./internal/trial -crash.time $(CRASH_TIME)
 
 .PHONY: crash-mutations
-crash-mutations: setup ## Drop each protection, see that it is noticed, and write docs/mutations.md (eight minutes)
+crash-mutations: setup ## Drop each protection, see that it is noticed, and write docs/mutations.md (eleven minutes)
 	$(GO) test -tags 'trial crash' -count=1 -v -timeout 2h -run TestCrash_eachDroppedProtectionIsNoticed \
 		./internal/trial -crash.mutations $(CURDIR)/docs/mutations.md
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/paybuf/paybuf/internal/fault"
 	"github.com/paybuf/paybuf/payment"
 )
 
@@ -40,12 +41,19 @@ func (db *DB) Cancel(ctx context.Context, c payment.Cancellation) (payment.Payme
 				return err
 			}
 			var done bool
-			if canceled, done, err = cancelOne(ctx, q, c, id); done || err != nil {
+			canceled, done, err = cancelOne(ctx, q, c, id)
+			if done {
+				fault.At(fault.PostgresCanceling)
+			}
+			if done || err != nil {
 				return err
 			}
 		}
 		return refused("cancel: the order of %s has a payment with another id", c.ID+c.First)
 	})
+	if err == nil {
+		fault.At(fault.PostgresCanceled)
+	}
 	return canceled, err
 }
 

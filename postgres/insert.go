@@ -2,10 +2,12 @@ package postgres
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/paybuf/paybuf/internal/fault"
 	"github.com/paybuf/paybuf/payment"
 )
 
@@ -14,6 +16,9 @@ import (
 const refusedMessage = "never sent to the payer: an earlier payment of this order was not failed or canceled yet, or " +
 	"retry_of names none of its payments; once they are, try again with retry_of naming this payment, or the " +
 	"order's last one if retry_of was wrong"
+
+// refuseSQL makes a retry fail whose chain does not lead to the order's first payment.
+const refuseSQL = `WHEN retry_of <> '' AND id NOT IN (SELECT id FROM chain WHERE before IS NULL) THEN 'failed'`
 
 // Rows are inserted in the order of their keys, so that two batches that share
 // orders wait for each other instead of locking up. chain follows those that try a
@@ -46,7 +51,7 @@ const insertPaymentsSQL = `
 		       CASE state WHEN 'paying' THEN now() + $14::bigint * interval '1 microsecond'
 		                  WHEN 'scheduled' THEN not_before END,
 		       now(), now()
-		  FROM (SELECT r.*, CASE WHEN retry_of <> '' AND id NOT IN (SELECT id FROM chain WHERE before IS NULL) THEN 'failed'
+		  FROM (SELECT r.*, CASE ` + refuseSQL + `
 		                         WHEN not_before > now() THEN 'scheduled'
 		                         ELSE 'paying' END AS state
 		          FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[],
@@ -109,7 +114,7 @@ func insertRows(
 	if err != nil {
 		return nil, err
 	}
-	rows, err := q.Query(ctx, insertPaymentsSQL, columns.ids, columns.tenants, columns.orderNumbers, columns.retryOfs,
+	rows, err := q.Query(ctx, insertPaymentsStatement(), columns.ids, columns.tenants, columns.orderNumbers, columns.retryOfs,
 		columns.amounts, columns.currencies, columns.paymentMethods, columns.customers, columns.descriptions,
 		columns.metadata, columns.fingerprints, columns.acceptedAts, columns.notBefores, lease.Microseconds(),
 		ordersRowsMax, payment.FailurePredecessor, refusedMessage)
@@ -124,6 +129,15 @@ func insertRows(
 		return nil
 	})
 	return claimed, err
+}
+
+// insertPaymentsStatement is insertPaymentsSQL. Without its judgement of chains it is
+// what a test must notice.
+func insertPaymentsStatement() string {
+	if fault.Dropped(fault.Chain) {
+		return strings.ReplaceAll(insertPaymentsSQL, refuseSQL, "")
+	}
+	return insertPaymentsSQL
 }
 
 func firstWork(request payment.Request, at, until time.Time) payment.Work {

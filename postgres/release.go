@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/paybuf/paybuf/internal/fault"
 	"github.com/paybuf/paybuf/payment"
 )
 
@@ -58,6 +59,7 @@ func (db *DB) Release(ctx context.Context, r payment.Release) (payment.Payment, 
 		failure = payment.Failure{Code: payment.FailureReleased, Message: r.Reason}
 	}
 	var released []payment.Work
+	fault.At(fault.PostgresReleasing)
 	err := db.call(ctx, "release a payment", func(ctx context.Context, q querier) (err error) {
 		released, err = readWorks(ctx, q, releaseSQL, r.ID, r.Version, string(r.To), r.PayerReference,
 			failure.Code, failure.Message, r.Operator, r.Reason)
@@ -69,6 +71,7 @@ func (db *DB) Release(ctx context.Context, r payment.Release) (payment.Payment, 
 	case len(released) == 0:
 		return payment.Payment{}, db.whyNotReleasable(ctx, r)
 	}
+	fault.At(fault.PostgresReleased)
 	return released[0].Payment, nil
 }
 

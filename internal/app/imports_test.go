@@ -46,7 +46,7 @@ var table = []row{
 	{of: "processor/payer/internal/outbound", may: of("payment"), tests: nothing},
 	{of: "processor/payer/simulator", may: of("payment"), tests: of("processor/payer/payertest")},
 	{of: "processor/payer/payertest", may: of("payment"), tests: of("processor/payer/simulator")},
-	{of: "processor/reconcile", may: of("payment", "internal/table"), tests: of("postgres", "internal/local/localtest",
+	{of: "processor/reconcile", may: of("payment", "internal/table", "internal/fault"), tests: of("postgres", "internal/local/localtest",
 		"processor/payer/httppayer", "processor/payer/simulator")},
 	{of: "postgres", may: of("payment", "internal/fault", "migrations"),
 		tests: of("internal/local/localtest", "processor/processortest")},

@@ -42,6 +42,13 @@ const (
 	ProcessorBuried   Point = "processor.buried"   // the dead letter is kept, the message not acknowledged
 	ProcessorListed   Point = "processor.listed"   // a batch's list is kept, not acknowledged
 
+	PostgresCanceling Point = "postgres.canceling" // a payment is canceled, not committed
+	PostgresCanceled  Point = "postgres.canceled"  // it is committed, nobody was told
+	PostgresReleasing Point = "postgres.releasing" // an operator has decided, nothing is written
+	PostgresReleased  Point = "postgres.released"  // the release is committed, nobody was told
+	ReconcileJudging  Point = "reconcile.judging"  // charges of a statement are judged, nothing is written
+	ReconcileJudged   Point = "reconcile.judged"   // their judgements are committed, others are not made
+
 	BufferRepublishing Point = "buffer.republishing" // a receipt goes to the stream again
 	BufferRepublished  Point = "buffer.republished"  // and is there
 	BufferAudited      Point = "buffer.audited"      // a segment's receipts all have rows, it is still there
@@ -52,7 +59,7 @@ const (
 
 // Points gives all of them, in that order.
 func Points() []Point {
-	return slices.Concat(ingestPoints(), processorPoints())
+	return slices.Concat(ingestPoints(), processorPoints(), statusPoints(), operatorPoints())
 }
 
 // ingestPoints are passed by whoever accepts requests.
@@ -70,19 +77,29 @@ func processorPoints() []Point {
 	return []Point{
 		ProcessorFetched, ProcessorClaiming, PostgresInserted, PostgresCommit, ProcessorClaimed, ProcessorAcked,
 		ProcessorCalling, PayerSent, ProcessorAnswered, ProcessorSettling, ProcessorSettled, ProcessorLeased,
-		ProcessorBurying, ProcessorBuried, ProcessorListed,
+		ProcessorBurying, ProcessorBuried, ProcessorListed, ReconcileJudging, ReconcileJudged,
 		BufferPurging, BufferPurged,
 	}
 }
 
-// PointsOf gives those that a process with a role passes: "ingest" or
-// "processor". Another role has none.
+// statusPoints are passed by whoever answers for payments, and calls them off.
+func statusPoints() []Point { return []Point{PostgresCanceling, PostgresCanceled} }
+
+// operatorPoints are passed by commands.
+func operatorPoints() []Point { return []Point{PostgresReleasing, PostgresReleased} }
+
+// PointsOf gives those that a process with a role passes: "ingest", "processor",
+// "status", or "operator", which is a command. Another role has none.
 func PointsOf(role string) []Point {
 	switch role {
 	case "ingest":
 		return ingestPoints()
 	case "processor":
 		return processorPoints()
+	case "status":
+		return statusPoints()
+	case "operator":
+		return operatorPoints()
 	}
 	return nil
 }
@@ -100,9 +117,10 @@ const (
 	LookUp     Protection = "look-up"    // after a lost answer the payer is asked, not sent to
 	Visibility Protection = "visibility" // "not found" counts only after the visibility delay
 	KeyWindow  Protection = "key-window" // a key that the payer may have forgotten is not sent
+	Chain      Protection = "chain"      // what tries a payment again is refused while one before it may be charged
 )
 
 // Protections gives all of them.
 func Protections() []Protection {
-	return []Protection{Receipt, AckLast, ClaimFirst, Fence, LookUp, Visibility, KeyWindow}
+	return []Protection{Receipt, AckLast, ClaimFirst, Fence, LookUp, Visibility, KeyWindow, Chain}
 }

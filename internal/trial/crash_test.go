@@ -20,6 +20,9 @@ var crashTime = flag.Duration("crash.time", 0, "how long the crash trial storms;
 var (
 	calmPoints  = []fault.Point{fault.BufferAudited, fault.BufferRemoved, fault.BufferPurging, fault.BufferPurged}
 	otherPoints = []fault.Point{fault.BufferVoided, fault.BufferConflict}
+	// A statement would find out what the second payer's look-up is to find out alone.
+	statementPoints = []fault.Point{fault.ReconcileJudging, fault.ReconcileJudged}
+	operatorPoints  = fault.PointsOf("operator")
 )
 
 // ordeal is a siege: of which installation, by which clients, and where it dies.
@@ -28,6 +31,7 @@ type ordeal struct {
 	layout       layout
 	storm        storm.Config
 	wave         storm.Wave
+	tales        storm.Tales
 	pauses       bool
 	stormy, calm []fault.Point
 }
@@ -45,6 +49,9 @@ var ill = []string{
 
 var brisk = []string{"--pay-timeout", "1s", "--lease", "4s", "--retry-max", "1s", "--concurrency", "16", "--audit-after", "1s"}
 
+// tales are what clients do in a siege besides sending.
+var tales = storm.Tales{PerSecond: 15, Chains: 4, Cancels: 4, Schedules: 2}
+
 func without(points []fault.Point, others ...[]fault.Point) []fault.Point {
 	return slices.DeleteFunc(points, func(point fault.Point) bool { return slices.Contains(slices.Concat(others...), point) })
 }
@@ -56,12 +63,15 @@ func ordeals() []ordeal {
 			name: "payer with idempotency keys",
 			layout: layout{
 				nats: 1, shards: 1, payer: ill,
-				serve: append([]string{"--payer-visibility-delay", "2s", "--dedup-window", "2h"}, brisk...),
+				serve: append([]string{
+					"--payer-visibility-delay", "2s", "--dedup-window", "2h", "--statement-url", "/statement", "--reconcile-every", "5s",
+				}, brisk...),
 			},
 			storm: storm.Config{Seed: 1, Outages: true},
 			wave:  storm.Wave{PerSecond: 60, Repeats: 0.3, Others: 0.2, Keyed: 0.5, Hasty: 0.05},
+			tales: tales,
 			// Once is enough for what calm takes its time for.
-			pauses: true, stormy: without(fault.Points(), calmPoints),
+			pauses: true, stormy: without(fault.Points(), calmPoints, operatorPoints),
 		},
 		{
 			// The stream forgets in seconds, and nothing but a look-up stands against a second charge.
@@ -73,7 +83,8 @@ func ordeals() []ordeal {
 			},
 			storm:  storm.Config{Seed: 2, Outages: true, Forgets: true},
 			wave:   storm.Wave{PerSecond: 60, Repeats: 0.3, Keyed: 0.3, Hasty: 0.05},
-			stormy: without(fault.Points(), calmPoints, otherPoints), calm: calmPoints,
+			tales:  tales,
+			stormy: without(fault.Points(), calmPoints, otherPoints, statementPoints, operatorPoints), calm: calmPoints,
 		},
 	}
 }
@@ -85,6 +96,7 @@ func TestCrash_whateverDiesWhereverEachOrderIsChargedOnce(t *testing.T) {
 			all.join(o.run(t, *crashTime/time.Duration(len(ordeals()))))
 		})
 	}
+	t.Run("payer that neither is asked nor knows keys", func(t *testing.T) { all.join(operate(t)) })
 	for _, point := range fault.Points() {
 		if all.points[point] == 0 {
 			t.Errorf("no process has died at %s: nothing is known about it", point)
@@ -102,7 +114,7 @@ func (o ordeal) run(t *testing.T, atLeast time.Duration) toll {
 	t.Logf("%.1f s: all is ready", time.Since(started).Seconds())
 	begun := time.Now()
 	blind := s.follow()
-	calm := s.weather(o.wave)
+	calm := s.weather(o.wave, o.tales)
 	s.arm(o.stormy)
 	s.until("each point of the storm has been died at", siegeTimeMax+atLeast, true, func() bool {
 		if s.died(o.stormy) && time.Since(begun) > atLeast && s.struckEach() {
@@ -117,7 +129,7 @@ func (o ordeal) run(t *testing.T, atLeast time.Duration) toll {
 	s.disarm()
 	calm()
 	if len(o.calm) > 0 { // there must be something new to clear away
-		calm = s.weather(storm.Wave{PerSecond: calmPerSecond})
+		calm = s.weather(storm.Wave{PerSecond: calmPerSecond}, storm.Tales{})
 		s.arm(o.calm)
 		s.until("each point of the calm has been died at", siegeTimeMax, false, func() bool { return s.died(o.calm) })
 		s.disarm()
@@ -144,7 +156,7 @@ func (s *siege) struckEach() bool {
 
 // refill has the processes die at all points again, in another order.
 func (s *siege) refill(points []fault.Point) {
-	for _, role := range []string{"ingest", "processor"} {
+	for _, role := range mortalRoles {
 		if len(s.queues[role]) > 0 {
 			continue
 		}

@@ -55,9 +55,12 @@ func (g *guarded) paused() bool { return !g.resumes.IsZero() }
 func (g *guarded) spared() bool { return g.paused() || !g.woken.IsZero() }
 
 // diedByItself tells the death that it was told to die from every other end.
-func (g *guarded) diedByItself() bool {
+func (g *guarded) diedByItself() bool { return !g.process.killed && slain(g.process.err) }
+
+// slain tells that a process ended by kill -9.
+func slain(err error) bool {
 	exit := (*exec.ExitError)(nil)
-	if g.process.killed || !errors.As(g.process.err, &exit) {
+	if !errors.As(err, &exit) {
 		return false
 	}
 	status, ok := exit.Sys().(syscall.WaitStatus)

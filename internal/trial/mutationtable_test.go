@@ -26,7 +26,7 @@ A harness that never finds anything proves nothing. So each protection is droppe
 sees: in the payer's own ledger, or in what clients were told. With the protection they must not.
 
 The invariants: **I1** who got a 202 gets an end, or the reason why a person must decide; **I2** at most one charge
-per order, one if it succeeded, none if it failed; **I4** amounts are those of the accepted body; **I5** a final state
+per order, one if a payment of it succeeded, none if all failed or are canceled; **I4** amounts are those of the accepted body, and the time is not before its own; **I5** a final state
 never changes and no version goes back; **I6** accepted = open + final + parked.
 
 | dropped | the run | caught by | noticed | after payments | after seconds | with the protection |

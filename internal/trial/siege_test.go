@@ -96,9 +96,12 @@ func (s *siege) of(role string) (list []*guarded) {
 	return list
 }
 
+// mortalRoles are those whose processes die at points.
+var mortalRoles = []string{"ingest", "processor", "status"}
+
 // arm has each process of the roles die at the points, again and again if told.
 func (s *siege) arm(points []fault.Point) {
-	for _, role := range []string{"ingest", "processor"} {
+	for _, role := range mortalRoles {
 		for _, point := range fault.PointsOf(role) {
 			if slices.Contains(points, point) {
 				s.queues[role] = append(s.queues[role], point)
@@ -275,11 +278,12 @@ func (s *siege) died(points []fault.Point) bool {
 }
 
 // weather is what clients do during a siege.
-func (s *siege) weather(wave storm.Wave) (calm func()) {
+func (s *siege) weather(wave storm.Wave, tales storm.Tales) (calm func()) {
 	ctx, stop := context.WithCancel(s.t.Context())
 	var busy sync.WaitGroup
 	busy.Go(func() { s.storm.Send(ctx, wave) })
 	busy.Go(func() { s.storm.SendBatches(ctx, batchPeriod, batchOrders) })
+	busy.Go(func() { s.tell(ctx, tales) })
 	s.t.Cleanup(func() { stop(); busy.Wait() })
 	return func() {
 		stop()
@@ -293,6 +297,14 @@ func (s *siege) weather(wave storm.Wave) (calm func()) {
 				return false
 			}
 		})
+	}
+}
+
+// tell has clients try orders again, call them off and have them paid later.
+func (s *siege) tell(ctx context.Context, tales storm.Tales) {
+	if tales.PerSecond > 0 {
+		tales.Desk = s.of("status")[0].url()
+		s.storm.Tell(ctx, tales)
 	}
 }
 
@@ -348,6 +360,11 @@ func (s *siege) balance() storm.Balance {
 		if n := kept.Payments[string(state)]; n != int64(balance.States[state]) && balance.States[payment.Queued] == 0 {
 			incomplete("%d payments are %s and clients see %d", n, state, balance.States[state])
 		}
+	}
+	var open []struct{ Kind, Reference, Detail string }
+	output(s.t.Context(), s.t, &open, "reconcile", "list", "--json", "--postgres", s.in.postgres)
+	for _, found := range open {
+		incomplete("the payer's statement and the ledger differ: %+v", found)
 	}
 	if kept.Dead > int64(s.poison) {
 		incomplete("%d dead letters of %d messages that nobody can read", kept.Dead, s.poison)

@@ -26,6 +26,7 @@ type toll struct {
 	payerFaults                    int64
 	payments, requests, duplicates int
 	charges, doubles, violations   int
+	told                           storm.Told
 }
 
 func newToll() toll { return toll{points: map[fault.Point]int{}, kills: map[string]int{}} }
@@ -38,6 +39,17 @@ func (c *toll) add(report storm.Report, balance storm.Balance, payer simulator.S
 	c.doubles += balance.Doubles
 	c.violations += len(balance.Violations)
 	c.payerFaults += payer.Faults
+	c.tell(balance.Told)
+}
+
+// tell adds what was done in tales.
+func (c *toll) tell(t storm.Told) {
+	c.told.Orders += t.Orders
+	c.told.Retries += t.Retries
+	c.told.Granted += t.Granted
+	c.told.Refused += t.Refused
+	c.told.Unanswered += t.Unanswered
+	c.told.Scheduled += t.Scheduled
 }
 
 // join adds what another siege has counted.
@@ -59,6 +71,7 @@ func (c *toll) join(other toll) {
 	c.charges += other.charges
 	c.doubles += other.doubles
 	c.violations += other.violations
+	c.tell(other.told)
 }
 
 // faults counts all that was done on purpose.
@@ -92,6 +105,8 @@ func (c *toll) lines() string {
 		{"kills at points", atPoints}, {"random kills", random}, {"Postgres restarts", c.postgres},
 		{"NATS restarts", c.nats}, {"pauses beyond a lease", c.pauses}, {"outcomes that the fence kept out", c.late}, {"payer faults", int(c.payerFaults)},
 		{"faults in all", c.faults()}, {"payments", c.payments}, {"requests", c.requests}, {"duplicates", c.duplicates},
+		{"payments that try another again", c.told.Retries}, {"payments canceled", c.told.Granted},
+		{"cancellations refused", c.told.Refused}, {"cancellations not answered", c.told.Unanswered}, {"payments for later", c.told.Scheduled},
 		{"charges", c.charges}, {"doubles", c.doubles}, {"violations", c.violations},
 	} {
 		fmt.Fprintf(&out, "%-32s %6d\n", line.what, line.n)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/paybuf/paybuf/internal/fault"
 	"github.com/paybuf/paybuf/payment"
 )
 
@@ -189,10 +190,12 @@ func (r *Reconciler) judge(ctx context.Context, charges []payment.StatedCharge, 
 			moves[charge.Reference] = to
 		}
 	}
+	fault.At(fault.ReconcileJudging)
 	late, err := r.ledger.JudgeCharges(ctx, judgements)
 	if err != nil {
 		return err
 	}
+	fault.At(fault.ReconcileJudged)
 	for _, j := range late {
 		delete(moves, j.Reference)
 	}

@@ -3,6 +3,7 @@ package storm
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/paybuf/paybuf/payment"
 	"github.com/paybuf/paybuf/processor/payer/simulator"
@@ -13,7 +14,8 @@ type Balance struct {
 	Payments   int                   // that were accepted
 	States     map[payment.State]int // as they were seen last
 	Charges    int
-	Doubles    int // charges beyond the first of a payment
+	Doubles    int // charges beyond the first of an order
+	Told       Told
 	Violations []Violation
 }
 
@@ -33,6 +35,9 @@ func (s *Storm) Balance(ledger string) (Balance, error) {
 		id := payment.ID(charge.Reference)
 		charges[id]++
 		minor, known := due[id]
+		if from := s.told.notBefore[id]; charge.At.Before(from) {
+			b.violate(Amounts, "%s was charged %s before its time", id, from.Sub(charge.At).Round(time.Microsecond))
+		}
 		switch {
 		case !known:
 			b.violate(Once, "%s was charged, and nobody was told that it is accepted", id)
@@ -47,6 +52,7 @@ func (s *Storm) Balance(ledger string) (Balance, error) {
 		b.Doubles += max(0, charges[id]-1)
 		b.judge(said, charges[id])
 	}
+	b.judgeTales(s, charges)
 	slices.SortFunc(b.Violations, func(x, y Violation) int { return strings.Compare(x.Error(), y.Error()) })
 	return b, nil
 }
@@ -54,7 +60,7 @@ func (s *Storm) Balance(ledger string) (Balance, error) {
 // judge holds a payment's charges against the end that the client saw.
 func (b *Balance) judge(said shown, charges int) {
 	switch {
-	case !isEnd(said.State):
+	case !said.ended():
 		b.violate(Kept, "%s was accepted and is %s in the end", said.ID, said.State)
 	case said.State == payment.Parked && said.reason() == "":
 		b.violate(Kept, "%s is parked, and nobody says why", said.ID)

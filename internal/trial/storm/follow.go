@@ -85,6 +85,9 @@ func (h *history) accept(id payment.ID, amount int64) {
 // see compares what is said now with what was said before.
 func (h *history) see(id payment.ID, said shown) {
 	was := h.last[id]
+	if said.Amount == 0 && said.State == payment.Canceled && (was.bare || was.State != payment.Canceled) {
+		said.bare, said.Amount = true, was.Amount
+	}
 	switch {
 	case said.ID != id || said.Amount != was.Amount:
 		h.violate(broken(Amounts, "%s was accepted with %d and is shown as %s with %d", id, was.Amount, said.ID, said.Amount))
@@ -96,7 +99,7 @@ func (h *history) see(id payment.ID, said shown) {
 		h.violate(broken(Final, "%s is %s and %s in version %d", id, was.State, said.State, said.Version))
 	}
 	h.last[id] = said
-	if !isEnd(was.State) && isEnd(said.State) {
+	if !was.ended() && said.ended() {
 		for i := range h.open {
 			if h.open[i] == id {
 				h.open[i] = h.open[len(h.open)-1]

@@ -153,9 +153,9 @@ func TestBalance_holdsTheLedgerAgainstWhatClientsSaw(t *testing.T) {
 		"another amount":         {succeeded, map[string][]int64{id: {99}}, []storm.Invariant{storm.Amounts}},
 		"an order of nobody's":   {succeeded, map[string][]int64{id: {100}, "pay_other": {100}}, []storm.Invariant{storm.Once}},
 		"twice and never an end": {queued, map[string][]int64{id: {100, 100}}, []storm.Invariant{storm.Kept, storm.Once}},
-		"canceled and uncharged": {`"amount":100,"state":"canceled","version":1`, nil, nil},
+		"canceled unasked":       {`"amount":100,"state":"canceled","version":1`, nil, []storm.Invariant{storm.Kept}},
 		"canceled and yet charged": {`"amount":100,"state":"canceled","version":1`, map[string][]int64{id: {100}},
-			[]storm.Invariant{storm.Once}},
+			[]storm.Invariant{storm.Kept, storm.Once}},
 	} {
 		ledger := filepath.Join(t.TempDir(), "ledger.ndjson")
 		charge(t, ledger, told.charges)

@@ -1,7 +1,8 @@
 // Package storm sends payment requests as a shop in trouble does: many at once,
 // through every door of an installation, the same order again and again, some
 // with another body, some with an idempotency key. It keeps what each request was
-// answered and judges whether the answers agree.
+// answered and judges whether the answers agree. In tales its customers try declined
+// orders again, call them off and have them paid later.
 //
 // It promises that whatever it begins ends with an answer that settles the
 // request, or is an error. It knows nothing of Paybuf but the API, and what the
@@ -10,6 +11,7 @@ package storm
 
 import (
 	"context"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
@@ -76,6 +78,7 @@ type Storm struct {
 	tries   map[string]int // by what was not the last answer of a request
 	faults  []error
 	past    history
+	told    told
 }
 
 // request is one to be sent until it is settled.
@@ -85,6 +88,7 @@ type request struct {
 	keyed bool
 	hasty time.Duration // after which its sender leaves; 0 for never
 	door  int
+	link  *link // of a tale, which has no order and no other body
 }
 
 // New makes a storm that has sent nothing yet.
@@ -99,6 +103,7 @@ func New(cfg Config) *Storm {
 		answers: map[int][]answer{},
 		tries:   map[string]int{},
 		past:    history{last: map[payment.ID]shown{}, asking: map[payment.ID]bool{}},
+		told:    told{amounts: map[payment.ID]int64{}, notBefore: map[payment.ID]time.Time{}, pleas: map[payment.ID]plea{}},
 	}
 }
 
@@ -163,19 +168,27 @@ func (s *Storm) next(wave Wave) request {
 	return r
 }
 
-// settle sends a request until it has an answer that stands.
+// settle sends a request of a wave, and keeps what it is answered.
 func (s *Storm) settle(ctx context.Context, r request) {
+	got, err := s.insist(ctx, r)
+	if err != nil {
+		s.fault(err)
+		return
+	}
+	s.note(r, got)
+}
+
+// insist sends a request until it has an answer that stands.
+func (s *Storm) insist(ctx context.Context, r request) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()
 	for {
 		got, again, err := s.try(ctx, r)
 		switch {
 		case err != nil && (again == "" || ctx.Err() != nil):
-			s.fault(err)
-			return
+			return answer{}, err
 		case again == "":
-			s.note(r, got)
-			return
+			return got, nil
 		}
 		s.countTry(again)
 		select {
@@ -223,7 +236,7 @@ func (s *Storm) Due() map[payment.ID]int64 {
 }
 
 func (s *Storm) due() map[payment.ID]int64 {
-	due := map[payment.ID]int64{}
+	due := maps.Clone(s.told.amounts)
 	for _, answers := range s.answers {
 		for _, got := range answers {
 			if got.accepted {
@@ -234,9 +247,17 @@ func (s *Storm) due() map[payment.ID]int64 {
 	return due
 }
 
-func (r request) number() string { return "storm-" + strconv.Itoa(r.order) }
+func (r request) number() string {
+	if r.link != nil {
+		return r.link.number
+	}
+	return "storm-" + strconv.Itoa(r.order)
+}
 
 func (r request) amount() int64 {
+	if r.link != nil {
+		return r.link.amount
+	}
 	minor := int64(minorMin + r.order)
 	if r.other {
 		minor += otherBody

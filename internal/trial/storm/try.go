@@ -42,7 +42,12 @@ type shown struct {
 	} `json:"failure"`
 	Code       payment.Code `json:"code"`
 	PaymentURL string       `json:"payment_url"`
+
+	bare bool // canceled, and its request has not come
 }
+
+// ended tells that nothing is to come but what a person decides.
+func (said shown) ended() bool { return isEnd(said.State) && !said.bare }
 
 // reason is why a payment failed or is parked, "" if nobody says.
 func (said shown) reason() string {
@@ -129,6 +134,9 @@ func (came reply) refused(said shown, r request, door string) (answer, error) {
 }
 
 func (r request) body() string {
+	if r.link != nil {
+		return r.link.body()
+	}
 	return fmt.Sprintf(`{"order_number":%q,"amount":%d,"currency":"EUR","payment_method":"tok_visa"}`, r.number(), r.amount())
 }
 

@@ -8,8 +8,8 @@ type Invariant string
 // The invariants of docs/mutations.md.
 const (
 	Kept     Invariant = "I1" // whoever got a 202 gets an end, or the reason why a person must decide
-	Once     Invariant = "I2" // at most one charge; one if succeeded, none if failed or canceled
-	Amounts  Invariant = "I4" // what is charged and shown is the accepted body's
+	Once     Invariant = "I2" // at most one charge of an order; one if a payment of it succeeded, none if failed or canceled
+	Amounts  Invariant = "I4" // what is charged and shown, and not before when, is the accepted body's
 	Final    Invariant = "I5" // a final state never changes, and no version goes back
 	Complete Invariant = "I6" // accepted = open + final + parked
 )
