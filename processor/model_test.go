@@ -35,7 +35,7 @@ var eventful = []string{
 	"scheduled", "paying", "retrying", "unknown", "pending", "parked", "succeeded", "failed", "canceled",
 	"failed " + payment.FailurePredecessor, "parked " + payment.FailureAmbiguous,
 	"redelivery", "duplicate", "conflict", "take-over", "late write", "look-up", "not_cancelable",
-	"failed " + failureVoided, string(takesBack), string(tooLate), string(nothingToVoid), string(losesVoid), string(losesVoided),
+	"failed " + payment.FailureVoided, string(takesBack), string(tooLate), string(nothingToVoid), string(losesVoid), string(losesVoided),
 }
 
 func TestModel_noInterleavingChargesTwiceOrLosesAPayment(t *testing.T) {
