@@ -47,7 +47,7 @@ func short(t *testing.T) options {
 	}
 	return options{
 		rounds: 1, window: 300 * time.Millisecond, source: "..", dir: dir, backlog: 3200, rest: time.Millisecond,
-		sustained: 500 * time.Millisecond, drained: 2000,
+		sustained: 2 * time.Second, drained: 2000,
 	}
 }
 

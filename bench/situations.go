@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -11,6 +12,8 @@ import (
 
 // finishMax is how long payments may take to come to their end when no more come.
 const finishMax = time.Minute
+
+var errNothingEnded = errors.New("no payment came to its end while it was measured: that was too short")
 
 // sustain measures how many payments come to their end while others come in, no more
 // than can be sustained.
@@ -38,6 +41,9 @@ func (b *bench) sustain(ctx context.Context, s *stage, p pipeline, run *report.P
 		if at.After(opened) && !at.After(closed) {
 			ended++
 		}
+	}
+	if ended == 0 {
+		return errNothingEnded
 	}
 	run.Sustained = m.flow(ended, closed.Sub(opened))
 	b.sayFlow(p, "sustained", run.Sustained)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,8 +22,11 @@ type Paced struct {
 }
 
 // Pace sends payments at a steady rate, whatever becomes of them, until the plan's
-// window closes. An error means what it means for Sustain.
+// window closes. An error means what it means for Sustain, or that there is no rate.
 func Pace(ctx context.Context, plan Plan, perSecond float64) (*Paced, error) {
+	if !(perSecond > 0) || math.IsInf(perSecond, 1) {
+		return nil, fmt.Errorf("load: %v payments per second are no rate", perSecond)
+	}
 	workers, err := connect(ctx, plan, time.Now().Add(plan.WarmUp+plan.Window+answerTimeout))
 	if err != nil {
 		return nil, fmt.Errorf("load: %w", err)

@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"errors"
+	"math"
 	"net/http"
 	"strings"
 	"testing"
@@ -83,6 +84,15 @@ func TestPace_sendsByTheTimetableAndKnowsWhenEachWasAccepted(t *testing.T) {
 	for number, at := range got.Accepted {
 		if s.seen[number] != 1 || at.Before(before.Add(plan.WarmUp)) || at.After(after) {
 			t.Errorf("%s was sent %d times and accepted at %s", number, s.seen[number], at)
+		}
+	}
+}
+
+func TestPace_needsARate(t *testing.T) {
+	s := openShop(t)
+	for _, none := range []float64{0, -1, math.NaN(), math.Inf(1)} {
+		if _, err := Pace(t.Context(), s.plan(), none); err == nil || s.orders() != 0 {
+			t.Errorf("%v: %v, and %d orders were sent", none, err, s.orders())
 		}
 	}
 }
