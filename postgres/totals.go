@@ -27,7 +27,7 @@ const totalsSQL = `
 	UNION ALL
 	SELECT 'dead_letters', '', count(*) FROM dead_letters
 	UNION ALL
-	SELECT 'charges', '', count(*) FROM attempts WHERE kind = 'charge'`
+	SELECT 'charges', '', coalesce(sum(attempts), 0) FROM payments`
 
 // Totals reads whole tables: for operators and trials, not for each request.
 func (db *DB) Totals(ctx context.Context) (Totals, error) {
