@@ -59,8 +59,8 @@ const settleSQL = `
 	)
 	SELECT count(*) FROM settled`
 
-// Settle writes what workers found out, each with the end of its attempt and, if
-// the state changed, its event. settled counts the outcomes written; the others
+// Settle writes what workers found out, each with its attempt and, if the state
+// changed, its event. settled counts the outcomes written; the others
 // came too late: the payment has moved on since it was leased, and nothing of
 // theirs is kept.
 //

@@ -14,7 +14,7 @@ type Totals struct {
 	Succeeded      map[string]int64        // minor units, by currency
 	Conflicts      int64                   // differing bodies, each counted once
 	DeadLetters    int64
-	ChargeAttempts int64 // attempts to charge, by all payments
+	ChargeAttempts int64 // attempts to charge, by all payments; those under way, too
 }
 
 const totalsSQL = `
