@@ -9,7 +9,7 @@ type Attempt struct {
 	Kind      string // "charge", "lookup" or "statement"
 	Number    int    // counts the charges, or the look-ups since the last charge
 	StartedAt time.Time
-	EndedAt   time.Time // zero while it runs, or if its end was lost
+	EndedAt   time.Time // zero while it runs
 	Verdict   string    // a Verdict's name; "" without an end
 
 	PayerReference string

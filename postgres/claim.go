@@ -10,9 +10,9 @@ import (
 	"github.com/paybuf/paybuf/payment"
 )
 
-// Claim makes the rows that say "we are about to call the payer": a payment, its
-// first attempt and its event for each request whose order number has none. The
-// Works that it returns are the caller's until the lease ends, which is counted
+// Claim makes the rows that say "we are about to call the payer": a payment with its
+// first attempt counted, and its event, for each request whose order number has none.
+// The Works that it returns are the caller's until the lease ends, which is counted
 // from before Claim returns.
 //
 // Each request is either new, a duplicate (the same body exists, or the order was

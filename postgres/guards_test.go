@@ -117,7 +117,8 @@ func TestTables_refuseRowsThatCannotBe(t *testing.T) {
 		fmt.Sprintf(copySQL, "NULL", "fingerprint", "state", "1", "next_at"),          // paid, and no amount
 		fmt.Sprintf(copySQL, "NULL", "fingerprint", "'canceled'", "1", "NULL"),        // half a tombstone
 		fmt.Sprintf(copySQL, "1", "NULL", "'canceled'", "1", "NULL"),                  // the other half
-		"UPDATE attempts SET verdict = 'charged'",                                     // a verdict without end
+		`INSERT INTO attempts (payment_id, version, kind, number, started_at, verdict)
+			VALUES ('pay_2', 1, 'charge', 1, now(), 'charged')`, // a verdict without end
 	} {
 		l.refuses("23", sql)
 	}

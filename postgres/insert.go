@@ -62,9 +62,6 @@ const insertPaymentsSQL = `
 		 ORDER BY id COLLATE "C"
 		    ON CONFLICT DO NOTHING
 		RETURNING id, tenant_id, state, created_at, next_at
-	), attempted AS (
-		INSERT INTO attempts (payment_id, version, kind, number, started_at)
-		SELECT id, 1, 'charge', 1, created_at FROM claimed WHERE state = 'paying'
 	), told AS (
 		INSERT INTO events (payment_id, tenant_id, version, type, state, at)
 		SELECT id, tenant_id, 1, 'payment.' || state, state, created_at FROM claimed

@@ -7,11 +7,12 @@ import (
 	"github.com/paybuf/paybuf/payment"
 )
 
-// The attempt of a lease that ran out is closed as unknown: its holder may have
-// been heard, but no later than now. CASEs see the row as it was.
+// The attempt of a lease that ran out ends as unknown: its holder may have been
+// heard, but no later than now. Its row is there already if the holder was a binary
+// that made it with the claim. CASEs see the row as it was.
 const leaseSQL = `
 	WITH due AS (
-		SELECT id, state AS was, state IN ('retrying', 'scheduled') AS sends
+		SELECT id, state AS was, last_attempt_at AS began, state IN ('retrying', 'scheduled') AS sends
 		  FROM payments
 		 WHERE next_at <= now()
 		 ORDER BY next_at
@@ -29,16 +30,15 @@ const leaseSQL = `
 		       updated_at = now()
 		  FROM due
 		 WHERE p.id = due.id
-		RETURNING ` + workColumns + `, due.was, due.sends
-	), begun AS (
-		INSERT INTO attempts (payment_id, version, kind, number, started_at)
-		SELECT id, version, 'charge', attempts, updated_at FROM leased WHERE sends
+		RETURNING ` + workColumns + `, due.was, due.began
 	), lost AS (
-		UPDATE attempts a
-		   SET ended_at = leased.updated_at, verdict = 'unknown', excerpt = 'lease ran out'
+		INSERT INTO attempts (payment_id, version, kind, number, started_at, ended_at, verdict, excerpt)
+		SELECT id, version - 1, 'charge', attempts, began, updated_at, 'unknown', 'lease ran out'
 		  FROM leased
-		 WHERE leased.was = 'paying' AND a.payment_id = leased.id AND a.version = leased.version - 1
-		   AND a.ended_at IS NULL
+		 WHERE was = 'paying'
+		    ON CONFLICT (payment_id, version) DO UPDATE
+		   SET ended_at = excluded.ended_at, verdict = excluded.verdict, excerpt = excluded.excerpt
+		 WHERE attempts.ended_at IS NULL
 	), told AS (
 		INSERT INTO events (payment_id, tenant_id, version, type, state, at)
 		SELECT id, tenant_id, version, 'payment.' || state, state, updated_at FROM leased WHERE was <> state

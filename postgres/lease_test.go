@@ -30,9 +30,8 @@ func TestLease_retryingIsPaidAgain(t *testing.T) {
 	if got := work.NextAt.Sub(work.LeasedAt); got != lease {
 		t.Errorf("the lease is %v long", got)
 	}
-	if n := l.count(`attempts WHERE payment_id = $1 AND version = 3 AND kind = 'charge' AND number = 2
-		AND ended_at IS NULL`, work.ID); n != 1 {
-		t.Errorf("%d open attempts on record, want 1", n)
+	if a := l.underWay(work.ID); a.Version != 3 || a.Kind != "charge" || a.Number != 2 || !a.StartedAt.Equal(work.LeasedAt) {
+		t.Errorf("the attempt on record is %+v", a)
 	}
 	if n := l.count("events WHERE payment_id = $1 AND version = 3 AND type = 'payment.paying'", work.ID); n != 1 {
 		t.Errorf("%d events, want 1", n)
@@ -81,12 +80,38 @@ func TestLease_lostWorkerLeavesAnUnknownPayment(t *testing.T) {
 	if !work.LastAttemptAt.Equal(work.LeasedAt) || !work.FirstAttemptAt.Equal(first.FirstAttemptAt) {
 		t.Errorf("the last attempt is over at %v, taken over at %v", work.LastAttemptAt, work.LeasedAt)
 	}
-	if n := l.count(`attempts WHERE payment_id = $1 AND version = 1 AND verdict = 'unknown'
-		AND ended_at = $2 AND excerpt = 'lease ran out'`, work.ID, work.LeasedAt); n != 1 {
-		t.Errorf("%d attempts closed, want 1", n)
+	if n := l.count(`attempts WHERE payment_id = $1 AND version = 1 AND kind = 'charge' AND number = 1 AND verdict = 'unknown'
+		AND started_at = $2 AND ended_at = $3 AND excerpt = 'lease ran out'`, work.ID, first.LeasedAt, work.LeasedAt); n != 1 {
+		t.Errorf("%d attempts ended, want 1", n)
+	}
+	if n := l.count("attempts"); n != 1 {
+		t.Errorf("%d attempts on record, want 1", n)
 	}
 	if n := l.count("events WHERE payment_id = $1 AND version = 2 AND type = 'payment.unknown'", work.ID); n != 1 {
 		t.Errorf("%d events, want 1", n)
+	}
+}
+
+// Binaries of before begin an attempt's row when they claim, and may die of the
+// exchange.
+func TestLease_endsAnAttemptWhoseRowIsThere(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	first := l.claim(order(t, "A-1"))[0]
+	l.exec(`INSERT INTO attempts (payment_id, version, kind, number, started_at)
+		SELECT id, version, 'charge', attempts, last_attempt_at FROM payments`)
+	begun, err := l.Attempts(t.Context(), first.ID, 10)
+	if err != nil || len(begun) != 1 || begun[0] != l.underWay(first.ID) {
+		t.Errorf("under way are %+v, %v", begun, err)
+	}
+	l.exec("ALTER TABLE payments DISABLE TRIGGER payments_fence")
+	l.exec("UPDATE payments SET next_at = now()")
+	l.exec("ALTER TABLE payments ENABLE TRIGGER payments_fence")
+	work := l.take()[0]
+	ended, err := l.Attempts(t.Context(), first.ID, 10)
+	if err != nil || len(ended) != 1 || ended[0].Verdict != "unknown" || ended[0].Evidence.Excerpt != "lease ran out" ||
+		!ended[0].StartedAt.Equal(first.LeasedAt) || !ended[0].EndedAt.Equal(work.LeasedAt) {
+		t.Errorf("ended are %+v, %v", ended, err)
 	}
 }
 
@@ -104,8 +129,8 @@ func TestLease_openQuestionsStayWhatTheyAre(t *testing.T) {
 		if n := l.count("events"); n != events {
 			t.Errorf("%d new events of a payment that stays %s", n-events, state)
 		}
-		if n := l.count("attempts WHERE payment_id = $1", work.ID); n != 1 {
-			t.Errorf("%d attempts, want the first only", n)
+		if n := l.count("attempts WHERE payment_id = $1", work.ID); n != 0 {
+			t.Errorf("%d attempts that nobody made", n)
 		}
 	}
 }

@@ -50,16 +50,24 @@ func (db *DB) ListForOperator(ctx context.Context, state payment.State, limit in
 	return nil, refused("payments that are %s are not listed; ask for them by their ids", state)
 }
 
+// The charge that is under way is on record in the payment's own row. Binaries of
+// before made a row of attempts for it too.
 const attemptsSQL = `
 	SELECT payment_id, version, kind, number, started_at, ended_at, coalesce(verdict, ''),
 	       payer_reference, http_status, request_id, excerpt
 	  FROM attempts
 	 WHERE payment_id = $1
+	 UNION ALL
+	SELECT p.id, p.version, 'charge', p.attempts, p.last_attempt_at, NULL, '', '', 0, '', ''
+	  FROM payments p
+	 WHERE p.id = $1 AND p.state = 'paying'
+	   AND NOT EXISTS (SELECT FROM attempts a WHERE a.payment_id = p.id AND a.version = p.version)
 	 ORDER BY version DESC
 	 LIMIT $2`
 
 // Attempts reads the last calls of the payer for a payment, at most limit, in the
-// order in which they were made, with what the payer said.
+// order in which they were made, with what the payer said. A charge that is under
+// way has no end.
 func (db *DB) Attempts(ctx context.Context, id payment.ID, limit int) ([]payment.Attempt, error) {
 	var attempts []payment.Attempt
 	err := db.call(ctx, "read attempts", func(ctx context.Context, q querier) error {

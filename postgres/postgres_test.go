@@ -150,6 +150,16 @@ func (l *ledger) read(id payment.ID) payment.Payment {
 	return p
 }
 
+// underWay reads the last attempt, which has not ended.
+func (l *ledger) underWay(id payment.ID) payment.Attempt {
+	l.t.Helper()
+	attempts, err := l.Attempts(l.t.Context(), id, 1)
+	if err != nil || len(attempts) != 1 || attempts[0].Verdict != "" || !attempts[0].EndedAt.IsZero() {
+		l.t.Fatalf("no attempt is under way: %+v, %v", attempts, err)
+	}
+	return attempts[0]
+}
+
 // makeDue lets a payment's lease or pause end.
 func (l *ledger) makeDue(id payment.ID) {
 	l.t.Helper()

@@ -81,9 +81,8 @@ func TestLease_scheduledPaymentIsPaidWhenItIsDue(t *testing.T) {
 	if !work.FirstAttemptAt.Equal(work.LeasedAt) || !work.LastAttemptAt.Equal(work.LeasedAt) {
 		t.Errorf("attempts at %v and %v, leased at %v", work.FirstAttemptAt, work.LastAttemptAt, work.LeasedAt)
 	}
-	if n := l.count(`attempts WHERE payment_id = $1 AND version = $2 AND kind = 'charge' AND number = 1
-		AND ended_at IS NULL`, work.ID, work.Version); n != 1 {
-		t.Errorf("%d open attempts on record, want 1", n)
+	if a := l.underWay(work.ID); a.Version != work.Version || a.Number != 1 || !a.StartedAt.Equal(work.LeasedAt) {
+		t.Errorf("the attempt on record is %+v", a)
 	}
 	if n := l.count("events WHERE payment_id = $1 AND version = $2 AND type = 'payment.paying'", work.ID, work.Version); n != 1 {
 		t.Errorf("%d events, want 1", n)

@@ -14,9 +14,10 @@ import (
 const fenceSQL = ` AND p.version = o.version AND p.state = o.was`
 
 // Rows are locked in the order of their keys before any is changed: an UPDATE
-// with a join locks in whichever order its plan has. The row of a charge exists
-// since before the call; the row of a look-up is made here, and began when its
-// lease did.
+// with a join locks in whichever order its plan has. An attempt's row
+// is made here, whole, and began when its lease did: until then the payment's own
+// row is the record of the call. Nobody else makes one of that version, so nobody
+// looks for it.
 const settleSQL = `
 	WITH held AS (
 		SELECT o.*, p.updated_at AS leased_at
@@ -52,18 +53,14 @@ const settleSQL = `
 		       leased_at, updated_at, verdict, payer_reference, http_status, request_id, excerpt
 		  FROM settled
 		 WHERE was IN ('paying', 'unknown', 'pending')
-		    ON CONFLICT (payment_id, version) DO UPDATE
-		   SET ended_at = excluded.ended_at, verdict = excluded.verdict,
-		       payer_reference = excluded.payer_reference, http_status = excluded.http_status,
-		       request_id = excluded.request_id, excerpt = excluded.excerpt
 	), told AS (
 		INSERT INTO events (payment_id, tenant_id, version, type, state, at)
 		SELECT id, tenant_id, version, 'payment.' || state, state, updated_at FROM settled WHERE was <> state
 	)
 	SELECT count(*) FROM settled`
 
-// Settle writes what workers found out, each with the end of its attempt and, if
-// the state changed, its event. settled counts the outcomes written; the others
+// Settle writes what workers found out, each with its attempt and, if the state
+// changed, its event. settled counts the outcomes written; the others
 // came too late: the payment has moved on since it was leased, and nothing of
 // theirs is kept.
 //

@@ -37,7 +37,7 @@ type mutation struct {
 }
 
 // uniqueSQL takes Postgres' word on who owns an order number away: the keys, and
-// the attempts' key, which would notice the second claim.
+// the attempts' key, which would notice the second outcome.
 const uniqueSQL = `
 	ALTER TABLE payments DROP CONSTRAINT payments_pkey, DROP CONSTRAINT payments_order_key;
 	CREATE FUNCTION skip_known_attempt() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
