@@ -67,11 +67,7 @@ func (s *Statements) Statement(ctx context.Context, period payment.Period) (io.R
 		"from": {period.From.UTC().Format(time.RFC3339Nano)}, "to": {period.Until.UTC().Format(time.RFC3339Nano)},
 	}.Encode()
 	ctx, cancel := context.WithTimeoutCause(ctx, statementTimeout, errStatementSlow)
-	request, err := s.payer.newRequest(ctx, call{method: http.MethodGet, url: &address})
-	if err != nil {
-		cancel()
-		return nil, err
-	}
+	request := s.payer.newRequest(ctx, call{method: http.MethodGet, url: &address})
 	request.Header.Set("Accept", "text/csv")
 	response, err := s.payer.transport.RoundTrip(request)
 	if err != nil {
