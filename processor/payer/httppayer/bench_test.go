@@ -69,7 +69,7 @@ func leastPayer(b *testing.B, id payment.ID) string {
 }
 
 func answerAll(conn net.Conn, answer string) {
-	defer conn.Close() //nolint:errcheck // nobody to tell
+	defer conn.Close() // nobody to tell
 	reader := textproto.NewReader(bufio.NewReader(conn))
 	for {
 		bodyBytes := 0

@@ -38,7 +38,20 @@ func Excerpt(text string, secrets ...string) string {
 	if payment.ContainsCardNumber(text) {
 		text = strings.Map(maskDigit, text)
 	}
-	return cut(strings.Map(printableRune, text))
+	if !isPlain(text) {
+		text = strings.Map(printableRune, text)
+	}
+	return cut(text)
+}
+
+// isPlain tells of nearly every text, and fast, that all of it is printable.
+func isPlain(text string) bool {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // unescaped undoes the escapes that a JSON writer is free to use, `\/` and

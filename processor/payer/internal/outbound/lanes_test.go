@@ -62,7 +62,7 @@ func newHost(t *testing.T, answer string, closes bool) *host {
 }
 
 func (h *host) serve(conn net.Conn) {
-	defer conn.Close() //nolint:errcheck // nobody to tell
+	defer conn.Close() // nobody to tell
 	reader := bufio.NewReader(conn)
 	for {
 		if _, err := http.ReadRequest(reader); err != nil {

@@ -25,7 +25,7 @@ func isQuiet(conn net.Conn) bool {
 	quiet := false
 	err = raw.Control(func(fd uintptr) {
 		var one [1]byte
-		_, _, peekErr := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT) //nolint:gosec // descriptors are small
+		_, _, peekErr := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		quiet = errors.Is(peekErr, syscall.EAGAIN)
 	})
 	return err == nil && quiet
