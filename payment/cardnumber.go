@@ -82,18 +82,23 @@ func ContainsCardNumber(text string) bool {
 }
 
 // fewDigits tells of nearly every text, and fast, that it cannot hold a card
-// number: it is ASCII and has too few digits.
+// number: it is ASCII, and nowhere are there enough digits with only spaces and
+// dashes between them.
 func fewDigits(text string) bool {
 	digits := 0
 	for i := range len(text) {
-		switch {
-		case text[i] > unicode.MaxASCII:
+		switch char := text[i]; {
+		case char > unicode.MaxASCII:
 			return false
-		case isDigit(text[i]):
-			digits++
+		case isDigit(char):
+			if digits++; digits == cardDigitsMin {
+				return false
+			}
+		case char != '-' && !unicode.IsSpace(rune(char)):
+			digits = 0
 		}
 	}
-	return digits < cardDigitsMin
+	return true
 }
 
 // cardInWord goes on with the groups in front of a word of letters and digits, and

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/paybuf/paybuf/payment"
@@ -22,10 +23,11 @@ var (
 
 // Payer is one payer's HTTP endpoint. It is safe for concurrent use.
 type Payer struct {
-	charges   *url.URL // {base}/charges
-	voids     *url.URL // {base}/voids
-	cfg       Config   // with its defaults filled in
-	transport *http.Transport
+	charges   *url.URL    // {base}/charges
+	voids     *url.URL    // {base}/voids
+	cfg       Config      // with its defaults filled in
+	header    http.Header // of every request; its values are shared
+	transport *outbound.Lanes
 }
 
 // New makes an adapter for the payer at baseURL: http or https, with a host and
@@ -41,7 +43,10 @@ func New(baseURL string, cfg Config) (*Payer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Payer{charges: base.JoinPath("charges"), voids: base.JoinPath("voids"), cfg: cfg, transport: outbound.NewTransport(cfg.Connections, cfg.TLS)}, nil
+	return &Payer{
+		charges: base.JoinPath("charges"), voids: base.JoinPath("voids"), cfg: cfg,
+		header: newHeader(cfg.Token), transport: outbound.NewLanes(base, cfg.Connections, cfg.TLS),
+	}, nil
 }
 
 // Charge sends the request once and says what its answer proves.
@@ -108,8 +113,12 @@ func parseBase(text string) (*url.URL, error) {
 		return nil, badConfig("the payer's URL must begin with http:// or https://")
 	case base.Hostname() == "":
 		return nil, badConfig("the payer's URL must name a host")
+	case strings.ContainsFunc(base.Host, outbound.NotVisible):
+		return nil, badConfig("the payer's host must be in ASCII, xn--... if need be")
 	case base.User != nil || base.RawQuery != "" || base.ForceQuery || base.Fragment != "":
 		return nil, badConfig("the payer's URL must have no user, query or fragment; a secret is given as the token")
+	case base.Path == "":
+		base.Path = "/" // else what is joined to it has no slash in front
 	}
 	return base, nil
 }

@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -37,10 +37,9 @@ type exchange struct {
 	err       error
 }
 
-// send makes one round trip on the transport itself, not through an http.Client,
-// which would follow redirects.
+// send makes one round trip.
 func (p *Payer) send(ctx context.Context, c call) exchange {
-	bounded, cancel := context.WithTimeoutCause(ctx, c.timeout, c.slow)
+	bounded, cancel := c.bound(ctx)
 	defer cancel()
 	var result exchange
 	trace := httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { result.connected = true }}
@@ -48,12 +47,7 @@ func (p *Payer) send(ctx context.Context, c call) exchange {
 		trace.WroteRequest = func(httptrace.WroteRequestInfo) { fault.At(fault.PayerSent) }
 	}
 	traced := httptrace.WithClientTrace(bounded, &trace)
-	request, err := p.newRequest(traced, c)
-	if err != nil {
-		result.err = err
-		return result
-	}
-	response, err := p.transport.RoundTrip(request)
+	response, err := p.transport.RoundTrip(p.newRequest(traced, c))
 	if err != nil {
 		result.err = because(bounded, err)
 		result.canceled = errors.Is(ctx.Err(), context.Canceled)
@@ -68,27 +62,37 @@ func (p *Payer) send(ctx context.Context, c call) exchange {
 	return result
 }
 
-func (p *Payer) newRequest(ctx context.Context, c call) (*http.Request, error) {
-	request, err := http.NewRequestWithContext(ctx, c.method, c.url.String(), nil)
-	if err != nil {
-		return nil, fmt.Errorf("make the request: %w", err)
+// bound gives the context its deadline, unless it ends sooner anyway.
+func (c call) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	if ends, bounded := ctx.Deadline(); bounded && time.Until(ends) <= c.timeout {
+		return ctx, func() {}
 	}
-	request.Header.Set("Accept", "application/json")
-	request.Header.Set("User-Agent", "paybuf")
-	if p.cfg.Token != "" {
-		request.Header.Set("Authorization", "Bearer "+p.cfg.Token)
+	return context.WithTimeoutCause(ctx, c.timeout, c.slow)
+}
+
+// newHeader gives what every request says.
+func newHeader(token string) http.Header {
+	header := http.Header{}
+	header.Set("Accept", "application/json")
+	header.Set("User-Agent", "paybuf")
+	if token != "" {
+		header.Set("Authorization", "Bearer "+token)
 	}
+	return header
+}
+
+// newRequest makes a request without parsing its URL again, as http.NewRequest does.
+func (p *Payer) newRequest(ctx context.Context, c call) *http.Request {
+	request := (&http.Request{Method: c.method, URL: c.url, Header: maps.Clone(p.header)}).WithContext(ctx)
 	if c.body == nil {
 		request.Header.Set("Cache-Control", "no-cache") // an old "not found" would be a lie
-		return request, nil
+		return request
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Idempotency-Key", string(c.key))
-	// http.Transport sends a POST with an Idempotency-Key again on another
-	// connection if it can rewind the body. GetBody stays nil, so it cannot.
 	request.Body = io.NopCloser(bytes.NewReader(c.body))
 	request.ContentLength = int64(len(c.body))
-	return request, nil
+	return request
 }
 
 // because gives the cause of the context's end if that is why err came.

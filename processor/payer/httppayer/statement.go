@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/paybuf/paybuf/payment"
+	"github.com/paybuf/paybuf/processor/payer/internal/outbound"
 )
 
 const (
@@ -56,6 +57,7 @@ func NewStatements(payerURL, address string, cfg Config) (*Statements, error) {
 		return nil, badConfig("the statements' URL must be a path below the payer's, or begin with http:// or https://, " +
 			"and have no user, query or fragment")
 	}
+	payer.transport = outbound.NewLanes(own, payer.cfg.Connections, payer.cfg.TLS)
 	return &Statements{url: own, payer: payer}, nil
 }
 
@@ -67,11 +69,7 @@ func (s *Statements) Statement(ctx context.Context, period payment.Period) (io.R
 		"from": {period.From.UTC().Format(time.RFC3339Nano)}, "to": {period.Until.UTC().Format(time.RFC3339Nano)},
 	}.Encode()
 	ctx, cancel := context.WithTimeoutCause(ctx, statementTimeout, errStatementSlow)
-	request, err := s.payer.newRequest(ctx, call{method: http.MethodGet, url: &address})
-	if err != nil {
-		cancel()
-		return nil, err
-	}
+	request := s.payer.newRequest(ctx, call{method: http.MethodGet, url: &address})
 	request.Header.Set("Accept", "text/csv")
 	response, err := s.payer.transport.RoundTrip(request)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/paybuf/paybuf/payment"
 )
@@ -75,12 +76,12 @@ func encodeCharge(request payment.Request) ([]byte, error) {
 // decode reads one JSON object; json/v2 refuses double members, members in
 // another case and bad UTF-8, and `null` is refused here.
 func decode[T any](body []byte) (T, error) {
-	var object *T
+	var object T
 	if err := json.Unmarshal(body, &object); err != nil {
 		return *new(T), fmt.Errorf("read the answer: %w", err)
 	}
-	if object == nil {
+	if jsontext.Value(body).Kind() != '{' {
 		return *new(T), errNotObject
 	}
-	return *object, nil
+	return object, nil
 }

@@ -22,20 +22,36 @@ var freeEscapes = regexp.MustCompile(`(?:\\u[0-9a-fA-F]{4})+`)
 // payment.EvidenceBytesMax. Secrets are hidden before it cuts, since half of one is
 // one too. Empty secrets are none.
 func Excerpt(text string, secrets ...string) string {
-	text = unescaped(text)
+	escapes := strings.Contains(text, `\`) // nearly no text has one, and all below that it needs not
+	if escapes {
+		text = unescaped(text)
+	}
 	for _, secret := range secrets {
 		if secret == "" {
 			continue
 		}
 		text = strings.ReplaceAll(text, secret, Hidden)
-		if quoted := quotedJSON(secret); quoted != secret {
-			text = strings.ReplaceAll(text, quoted, Hidden)
+		if escapes {
+			text = strings.ReplaceAll(text, quotedJSON(secret), Hidden)
 		}
 	}
 	if payment.ContainsCardNumber(text) {
 		text = strings.Map(maskDigit, text)
 	}
-	return cut(strings.Map(printableRune, text))
+	if !isPlain(text) {
+		text = strings.Map(printableRune, text)
+	}
+	return cut(text)
+}
+
+// isPlain tells of nearly every text, and fast, that all of it is printable.
+func isPlain(text string) bool {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // unescaped undoes the escapes that a JSON writer is free to use, `\/` and

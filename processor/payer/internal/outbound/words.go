@@ -24,6 +24,9 @@ const (
 // and tells whether there was one to read.
 func RetryAfter(header http.Header) (time.Duration, bool) {
 	text := header.Get("Retry-After")
+	if text == "" {
+		return 0, false
+	}
 	if seconds, err := strconv.ParseUint(text, 10, 64); err == nil {
 		return time.Duration(min(seconds, retryAfterSecondsMax)) * time.Second, true
 	}
