@@ -33,9 +33,9 @@
 // "not charged". 409 with the charge as above, succeeded and ours, means that it is
 // too late: "charged". All else is unknown, and a void may be repeated.
 //
-// The promise of one send holds because a call takes one connection, writes and
-// reads, and no error makes it try another: outbound.Lanes know neither redirects
-// nor proxies nor HTTP/2. TestCharge_isOneSend proves it on a connection that dies.
+// The promise of one send holds because a request's body cannot be rewound, no
+// redirect is followed, no proxy stands between and HTTP/2, with its refused
+// streams, is off. TestCharge_isOneSend proves it on a connection that dies.
 //
 // The base URL may be http: on loopback or a private network that is fine, on
 // any other the payment and the token travel in the clear.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/paybuf/paybuf/payment"
@@ -27,7 +26,7 @@ type Payer struct {
 	voids     *url.URL    // {base}/voids
 	cfg       Config      // with its defaults filled in
 	header    http.Header // of every request; its values are shared
-	transport *outbound.Lanes
+	transport *http.Transport
 }
 
 // New makes an adapter for the payer at baseURL: http or https, with a host and
@@ -45,7 +44,7 @@ func New(baseURL string, cfg Config) (*Payer, error) {
 	}
 	return &Payer{
 		charges: base.JoinPath("charges"), voids: base.JoinPath("voids"), cfg: cfg,
-		header: newHeader(cfg.Token), transport: outbound.NewLanes(base, cfg.Connections, cfg.TLS),
+		header: newHeader(cfg.Token), transport: outbound.NewTransport(cfg.Connections, cfg.TLS),
 	}, nil
 }
 
@@ -113,8 +112,6 @@ func parseBase(text string) (*url.URL, error) {
 		return nil, badConfig("the payer's URL must begin with http:// or https://")
 	case base.Hostname() == "":
 		return nil, badConfig("the payer's URL must name a host")
-	case strings.ContainsFunc(base.Host, outbound.NotVisible):
-		return nil, badConfig("the payer's host must be in ASCII, xn--... if need be")
 	case base.User != nil || base.RawQuery != "" || base.ForceQuery || base.Fragment != "":
 		return nil, badConfig("the payer's URL must have no user, query or fragment; a secret is given as the token")
 	case base.Path == "":

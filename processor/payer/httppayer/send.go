@@ -37,7 +37,8 @@ type exchange struct {
 	err       error
 }
 
-// send makes one round trip.
+// send makes one round trip on the transport itself, not through an http.Client,
+// which would follow redirects.
 func (p *Payer) send(ctx context.Context, c call) exchange {
 	bounded, cancel := c.bound(ctx)
 	defer cancel()
@@ -90,6 +91,8 @@ func (p *Payer) newRequest(ctx context.Context, c call) *http.Request {
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Idempotency-Key", string(c.key))
+	// http.Transport sends a POST with an Idempotency-Key again on another
+	// connection if it can rewind the body. GetBody stays nil, so it cannot.
 	request.Body = io.NopCloser(bytes.NewReader(c.body))
 	request.ContentLength = int64(len(c.body))
 	return request

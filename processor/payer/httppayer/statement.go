@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/paybuf/paybuf/payment"
-	"github.com/paybuf/paybuf/processor/payer/internal/outbound"
 )
 
 const (
@@ -57,7 +56,6 @@ func NewStatements(payerURL, address string, cfg Config) (*Statements, error) {
 		return nil, badConfig("the statements' URL must be a path below the payer's, or begin with http:// or https://, " +
 			"and have no user, query or fragment")
 	}
-	payer.transport = outbound.NewLanes(own, payer.cfg.Connections, payer.cfg.TLS)
 	return &Statements{url: own, payer: payer}, nil
 }
 

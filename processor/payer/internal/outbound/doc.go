@@ -4,7 +4,6 @@
 // One send is not what net/http does by itself. It sends a POST again on another
 // connection if it carries an Idempotency-Key and its body can be rewound; it
 // follows redirects; HTTP/2 sends refused streams again; proxies do what they
-// like. Lanes do none of it: they take a connection, write, and read. NewTransport,
-// for a client that must have an http.Transport, leaves out the last two, OneSend
-// the first, and whoever calls it instead of an http.Client leaves out the redirects.
+// like. NewTransport leaves out the last two, OneSend the first, and whoever
+// calls a transport itself instead of an http.Client leaves out the redirects.
 package outbound
