@@ -36,7 +36,7 @@ type AuditStats struct {
 type auditor struct {
 	buffer  *Buffer
 	log     *slog.Logger
-	resumed chan time.Time // holds since when the streams may have lost something
+	resumed chan time.Time // holds from where on the streams may have lost something
 
 	mu     sync.Mutex
 	voids  voids
@@ -47,11 +47,11 @@ func newAuditor(b *Buffer) *auditor {
 	return &auditor{buffer: b, log: b.cfg.Logger, resumed: make(chan time.Time, 1), voids: voids{}}
 }
 
-// resume has the journal's tail published again, as at a start: the connection
-// was lost at a time, and the server may have lost what came before.
-func (a *auditor) resume(lost time.Time) {
+// resume has the journal's tail published again, as at a start: the server may have
+// lost what came after the end of its streams.
+func (a *auditor) resume(end time.Time) {
 	select {
-	case a.resumed <- lost:
+	case a.resumed <- end:
 	default: // an earlier loss waits to be seen to, and its tail is longer
 	}
 }
@@ -99,20 +99,21 @@ func (b *Buffer) Audit() AuditStats {
 }
 
 // run audits until ctx ends. It begins with what an earlier process left: which
-// bodies are void, and which receipts the stream may have lost the tail with.
-func (a *auditor) run(ctx context.Context) {
+// bodies are void, and which receipts the stream, which ended at a time, may have
+// lost the tail with.
+func (a *auditor) run(ctx context.Context, end time.Time) {
 	a.retry(ctx, "bind the journal's idempotency keys", a.rebindTail) // Reserve waits for it
 	a.retry(ctx, "read the journal", a.loadVoids)
-	a.retry(ctx, "publish the journal's tail", func(ctx context.Context) error { return a.publishTail(ctx, time.Now()) })
+	a.retry(ctx, "publish the journal's tail", func(ctx context.Context) error { return a.publishTail(ctx, end) })
 	ticker := time.NewTicker(a.buffer.cfg.AuditInterval)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case lost := <-a.resumed:
+		case end := <-a.resumed:
 			a.retry(ctx, "publish the journal's tail after a reconnection", func(ctx context.Context) error {
-				return errors.Join(a.rotate(), a.publishTail(ctx, lost))
+				return errors.Join(a.rotate(), a.publishTail(ctx, end))
 			})
 			continue
 		case <-ticker.C:

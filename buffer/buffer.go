@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -38,6 +39,7 @@ type Buffer struct {
 	refused refusals
 	// journalFull says why the journal takes nothing, nil while it does.
 	journalFull atomic.Pointer[error]
+	unsettled   atomic.Bool // the connection was lost, and where the streams end is not known yet
 
 	stop context.CancelFunc
 	wg   sync.WaitGroup
@@ -90,7 +92,8 @@ func (b *Buffer) open(ctx context.Context) error {
 	b.wg.Go(func() { b.keys.run(background) })
 	b.wg.Go(func() { b.bindings.watch(background) })
 	if b.journal != nil {
-		b.wg.Go(func() { b.audit.run(background) })
+		end := b.endBefore(ctx, time.Now())
+		b.wg.Go(func() { b.audit.run(background, end) })
 	}
 	b.wg.Go(func() { b.resume(background) })
 	b.wg.Go(func() { b.watchStores(background) })

@@ -27,7 +27,9 @@ func TestPut_aFullDiskIsRefusedAtOnceAndLosesNothing(t *testing.T) {
 			t.Fatalf("nats: %v", err)
 		}
 		t.Cleanup(server.Stop)
-		b := open(t, func(c *Config) { c.InProcess = server.InProcess() })
+		// Less than it takes to notice: what the stream loses is older than that when the
+		// server is started again.
+		b := open(t, func(c *Config) { c.InProcess, c.PutTimeout = server.InProcess(), 2*time.Second })
 		senders := sendOn(t, b)
 		waitFor(t, "some to be accepted", func() bool { return senders.count() > 200 })
 		written := senders.soFar()

@@ -100,10 +100,11 @@ func (b *Buffer) watchStores(ctx context.Context) {
 		case <-ticker.C:
 		}
 		for _, shard := range b.shards {
-			if shard.health.failed() {
-				b.probe(ctx, shard)
-			} else {
+			switch {
+			case !shard.health.failed():
 				b.examine(ctx, shard)
+			case !b.unsettled.Load(): // else the probe would hide where the stream ended
+				b.probe(ctx, shard)
 			}
 		}
 		b.recheckJournal()

@@ -23,13 +23,25 @@ func (b *Buffer) resume(ctx context.Context) {
 			switch {
 			case status == nats.RECONNECTING && lost.IsZero():
 				lost = time.Now()
+				b.unsettled.Store(true)
 			case status == nats.CONNECTED && !lost.IsZero():
 				b.recheck(ctx)
-				b.audit.resume(lost)
+				b.audit.resume(b.endBefore(ctx, lost))
+				b.unsettled.Store(false)
 				lost = time.Time{}
 			}
 		}
 	}
+}
+
+// endBefore is where the streams end now, before anything new is stored, or a moment
+// if that is earlier or they do not tell. A stream that could not write has lost what
+// came long before its connection.
+func (b *Buffer) endBefore(ctx context.Context, moment time.Time) time.Time {
+	if end, err := b.streamEnd(ctx); err == nil && end.Before(moment) {
+		return end
+	}
+	return moment
 }
 
 // recheck tries until all is there that a start would see to.

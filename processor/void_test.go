@@ -35,6 +35,13 @@ func (p *voidingPayer) Void(_ context.Context, id payment.ID, _ payment.Money) p
 	return payment.Answer{Verdict: payment.VerdictNotCharged}
 }
 
+// voided is when each void came.
+func (p *voidingPayer) voided() []time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.voids)
+}
+
 // inVoidingWorld runs a processor at a payer that can void and cannot be asked.
 func inVoidingWorld(t *testing.T, offers payment.Traits, setUp func(*world, *voidingPayer), during func(*world, *voidingPayer)) {
 	t.Helper()
@@ -67,13 +74,13 @@ func TestVoid_withoutKeysALostChargeIsTakenBackAndSentAgain(t *testing.T) {
 	}, func(w *world, payer *voidingPayer) {
 		began := time.Now()
 		after(delay - time.Second)
-		if len(payer.voids) != 0 {
-			t.Errorf("voided after %s: a charge may still be on its way", payer.voids[0].Sub(began))
+		if early := payer.voided(); len(early) != 0 {
+			t.Errorf("voided after %s: a charge may still be on its way", early[0].Sub(began))
 		}
 		after(time.Hour)
 		sends, charges, doubles := payer.totals()
-		if sends != 40 || charges != 20 || doubles != 0 || len(payer.voids) != 20 {
-			t.Errorf("%d sends, %d charges, %d doubles, %d voids; want 40, 20, 0, 20", sends, charges, doubles, len(payer.voids))
+		if sends != 40 || charges != 20 || doubles != 0 || len(payer.voided()) != 20 {
+			t.Errorf("%d sends, %d charges, %d doubles, %d voids; want 40, 20, 0, 20", sends, charges, doubles, len(payer.voided()))
 		}
 		if got := w.ledger.count(payment.Succeeded); got != 20 {
 			t.Errorf("%d succeeded, want 20", got)
@@ -105,8 +112,9 @@ func TestVoid_nothingIsSentWhileALostVoidMayBeOnItsWay(t *testing.T) {
 		}
 	}, func(w *world, payer *voidingPayer) {
 		after(time.Hour)
-		if len(payer.voids) != 2 || again.Sub(payer.voids[1]) < delay {
-			t.Errorf("%d voids, and sent again %s after the last; want 2, and at least %s", len(payer.voids), again.Sub(payer.voids[1]), delay)
+		voids := payer.voided()
+		if len(voids) != 2 || again.Sub(voids[1]) < delay {
+			t.Errorf("voided at %s, sent again at %s; want two voids, and to be sent at least %s later", voids, again, delay)
 		}
 		if w.ledger.count(payment.Succeeded) != 1 {
 			t.Errorf("histories %v", w.ledger.histories)
@@ -156,9 +164,9 @@ func TestVoid_withKeysTheVoidedPaymentEnds(t *testing.T) {
 			t.Errorf("%d charges, %d failed; want 0, 3", charges, w.ledger.count(payment.Failed))
 		}
 		earliest := began.Add(offers.KeyWindow + offers.VisibilityDelay)
-		if len(payer.voids) != 3 || payer.voids[0].Before(earliest) {
-			t.Errorf("%d voids, the first %s after the start; want 3, from %s on: a replay may be on its way",
-				len(payer.voids), payer.voids[0].Sub(began), earliest.Sub(began))
+		voids := payer.voided()
+		if len(voids) != 3 || voids[0].Before(earliest) {
+			t.Errorf("voided at %s; want 3, from %s on: a replay may be on its way", voids, earliest)
 		}
 	})
 }
@@ -199,8 +207,8 @@ func TestVoid_pendingIsNeverTakenBack(t *testing.T) {
 		}
 	}, func(w *world, payer *voidingPayer) {
 		after(3 * time.Hour)
-		if sends, _, _ := payer.totals(); sends != 2 || len(payer.voids) != 0 || w.ledger.count(payment.Parked) != 2 {
-			t.Errorf("%d sends, %d voids, %d parked; want 2, 0, 2", sends, len(payer.voids), w.ledger.count(payment.Parked))
+		if sends, _, _ := payer.totals(); sends != 2 || len(payer.voided()) != 0 || w.ledger.count(payment.Parked) != 2 {
+			t.Errorf("%d sends, %d voids, %d parked; want 2, 0, 2", sends, len(payer.voided()), w.ledger.count(payment.Parked))
 		}
 	})
 }

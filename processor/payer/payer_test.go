@@ -122,7 +122,7 @@ func told(opts simulator.Options, faults payertest.Faults) simulator.Options {
 	}
 	opts.Faults.HangCharges = faults.First == payertest.HangAfter
 	if faults.Late {
-		opts.Faults.Late, opts.Faults.LateFor = 1, 200*time.Millisecond
+		opts.Faults.Late, opts.Faults.LateFor = 1, payertest.LateFor
 	}
 	switch faults.Outcome {
 	case payertest.Decline:

@@ -158,19 +158,29 @@ func unknownThenCharged(s subject) {
 	s.wantCharges(request, 1)
 }
 
+// lookupSeesLate holds each look-up to the moment at which it was made.
 func lookupSeesLate(s subject) {
 	request := NewRequest(s.t)
+	began := time.Now()
 	s.want(s.charge(request), payment.VerdictUnknown)
 	called := time.Now()
 	if !s.Payer.Traits().CanLookup {
 		s.resolve(request, payment.VerdictCharged)
 		return
 	}
-	s.want(s.lookup(request), payment.VerdictNotFound)
+	asked, answer := time.Now(), s.lookup(request)
+	if time.Since(began) < LateFor {
+		s.want(answer, payment.VerdictNotFound)
+	}
 	s.wantCharges(request, 1)
-	s.resolve(request, payment.VerdictCharged)
-	if late, declared := time.Since(called), s.Payer.Traits().VisibilityDelay; late > declared {
-		s.t.Errorf("found after %s, %s were declared", late, declared)
+	for answer.Verdict != payment.VerdictCharged {
+		s.want(answer, payment.VerdictNotFound)
+		if late, declared := asked.Sub(called), s.Payer.Traits().VisibilityDelay; late > declared {
+			s.t.Fatalf("not found after %s, %s were declared", late, declared)
+		}
+		tick := time.NewTimer(pause)
+		<-tick.C
+		asked, answer = time.Now(), s.lookup(request)
 	}
 }
 

@@ -40,6 +40,9 @@ type Subject struct {
 // Open makes a fresh subject that misbehaves as told, for one case.
 type Open func(t *testing.T, faults Faults) Subject
 
+// LateFor is for how long a charge that is Late is missed by look-ups.
+const LateFor = 200 * time.Millisecond
+
 // Faults say how a subject must behave. The zero value behaves well.
 type Faults struct {
 	// First happens to the first send of each reference; later ones are answered
@@ -47,7 +50,7 @@ type Faults struct {
 	First Fault
 	// Outcome is what the payer decides.
 	Outcome Outcome
-	// Late makes look-ups miss a charge for a while, which the declared visibility
+	// Late makes look-ups miss a charge for LateFor, which the declared visibility
 	// delay covers.
 	Late bool
 	// Lookup happens to every look-up.

@@ -25,7 +25,6 @@ const (
 	clientSecret = "pi_secret_never_to_be_seen"
 
 	decidedAfter = 50 * time.Millisecond
-	lateFor      = 200 * time.Millisecond
 	// visibilityDelay is what the adapter is told about the double.
 	visibilityDelay = time.Second
 )
@@ -204,7 +203,7 @@ func (d *double) newIntent(form url.Values) *intent {
 	case payertest.Approve:
 	}
 	if d.faults.Late {
-		made.visibleAt = now.Add(lateFor)
+		made.visibleAt = now.Add(payertest.LateFor)
 	}
 	return made
 }
