@@ -234,6 +234,7 @@ func TestPut_forgottenFirstIsStoredAgain(t *testing.T) {
 }
 
 func TestPut_noServerIsNeverAReceipt(t *testing.T) {
+	t.Parallel() // it mostly waits
 	server := localtest.NATS(t)
 	b, err := Open(t.Context(), Config{
 		InProcess: server.InProcess(), StreamBytesMax: 64 << 20, JournalDir: t.TempDir(), PutTimeout: 300 * time.Millisecond,

@@ -47,6 +47,7 @@ func TestDirectory_followsWhatIsReplaced(t *testing.T) {
 }
 
 func TestDirectory_lostBucketIsMadeAgain(t *testing.T) {
+	t.Parallel() // it mostly waits
 	b := open(t, nil)
 	key := payment.APIKey{ID: "one", Tenant: "acme", CreatedAt: time.Now().UTC().Truncate(time.Millisecond)}
 	if err := b.js.DeleteKeyValue(t.Context(), directoryBucket); err != nil {

@@ -408,6 +408,7 @@ func (s *stall) pump(to, from net.Conn) {
 }
 
 func TestPut_aServerThatStopsReadingHoldsNobodyUp(t *testing.T) {
+	t.Parallel() // it mostly waits
 	server, err := local.StartNATS(t.Context(), local.NATSConfig{Dir: t.TempDir(), Listen: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
