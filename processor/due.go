@@ -24,7 +24,7 @@ func (p *Processor) dueLoop(ctx, calls context.Context) {
 			return
 		}
 		leaseEnds := time.Now().Add(p.cfg.Lease)
-		works, err := p.ledger.Lease(ctx, taken, p.cfg.Lease)
+		works, err := p.lease(ctx, taken)
 		if len(works) > 0 {
 			fault.At(fault.ProcessorLeased)
 		}
@@ -42,6 +42,12 @@ func (p *Processor) dueLoop(ctx, calls context.Context) {
 			p.sleepUntilDue(ctx)
 		}
 	}
+}
+
+func (p *Processor) lease(ctx context.Context, limit int) ([]payment.Work, error) {
+	taking, let := lingering(ctx)
+	defer let()
+	return p.ledger.Lease(taking, limit, p.cfg.Lease)
 }
 
 func (p *Processor) sleepUntilDue(ctx context.Context) {

@@ -64,7 +64,9 @@ func (p *Processor) claim(ctx, calls context.Context, deliveries []payment.Deliv
 	leaseEnds := time.Now().Add(p.cfg.Lease) // before the ledger's clock is asked: never too late
 	var claimed payment.Claimed
 	err := p.persist(ctx, "claim payments", func(ctx context.Context) (err error) {
-		claimed, err = p.ledger.Claim(ctx, batch.requests, batch.conflicts, p.cfg.Lease)
+		taking, let := lingering(ctx)
+		defer let()
+		claimed, err = p.ledger.Claim(taking, batch.requests, batch.conflicts, p.cfg.Lease)
 		return err
 	})
 	switch {

@@ -59,9 +59,9 @@ func New(sources []Source, ledger Ledger, payer Payer, cfg Config) (*Processor, 
 	return p, nil
 }
 
-// Run works until ctx ends, then takes nothing new on, waits StopTimeout for the
-// calls in flight, writes their outcomes and returns. What it could not finish
-// is found by its lease.
+// Run works until ctx ends, then takes nothing new on, waits a moment for the
+// ledger to say what was taken on and StopTimeout for the calls in flight, writes
+// their outcomes and returns. What it could not finish is found by its lease.
 func (p *Processor) Run(ctx context.Context) {
 	calls, cancelCalls := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancelCalls(nil)
