@@ -60,20 +60,3 @@ type Outcome struct {
 	Answer Answer        // what the payer said
 	Failure
 }
-
-// Event is one change of a payment, as its tenant sees it.
-type Event struct {
-	Sequence  int64 // grows per installation; not gapless
-	PaymentID ID
-	Tenant    TenantID
-	Version   int64 // of the payment after the change
-	Type      string
-	State     State
-	At        time.Time
-}
-
-// EventType names the event of a payment that has come to a state.
-func EventType(state State) string { return "payment." + string(state) }
-
-// EventConflict is the event of another body for an order number that exists.
-const EventConflict = "payment.conflict"

@@ -133,17 +133,15 @@ func cancelOne(
 	return found[0].Payment, true, nil
 }
 
-const cancelSQL = `
+var cancelSQL = `
 	WITH canceled AS (
 		UPDATE payments p
 		   SET state = 'canceled', version = p.version + 1, failure_code = '', failure_message = '',
 		       next_at = NULL, updated_at = now()
 		 WHERE p.id = $1 AND p.tenant_id = $2 AND p.version = $3
 		RETURNING ` + workColumns + `
-	), told AS (
-		INSERT INTO events (payment_id, tenant_id, version, type, state, at)
-		SELECT id, tenant_id, version, 'payment.canceled', state, updated_at FROM canceled
-	)
+	), ` + told(`SELECT id, tenant_id, version, 'payment.canceled', state, $4, NULL::jsonb, updated_at
+		  FROM canceled`) + `
 	SELECT ` + workColumns + ` FROM canceled p`
 
 // cancelRow cancels a payment whose row is locked.
@@ -156,7 +154,7 @@ func cancelRow(ctx context.Context, q querier, p payment.Payment) (payment.Payme
 			Code: payment.CodeNotCancelable, Detail: whyNotCancelable(p.State), PaymentID: p.ID,
 		}
 	}
-	canceled, err := readWorks(ctx, q, cancelSQL, p.ID, p.Tenant, p.Version)
+	canceled, err := readWorks(ctx, q, cancelSQL, p.ID, p.Tenant, p.Version, string(p.State))
 	if err == nil && len(canceled) != 1 {
 		err = fmt.Errorf("payment %s changed under its lock", p.ID)
 	}

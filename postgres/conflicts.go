@@ -86,7 +86,7 @@ func readExisting(ctx context.Context, q querier, requests []payment.Request) ([
 
 // A conflict may come before its order's own row: then the event has version 0
 // and the state of a payment without a row.
-const recordConflictsSQL = `
+var recordConflictsSQL = `
 	WITH recorded AS (
 		INSERT INTO conflicts (payment_id, fingerprint, tenant_id, order_number, amount_minor,
 		                       currency, payment_method, customer, first_at)
@@ -99,11 +99,10 @@ const recordConflictsSQL = `
 		 ORDER BY r.payment_id COLLATE "C", r.fingerprint
 		    ON CONFLICT DO NOTHING
 		RETURNING payment_id, fingerprint, tenant_id, first_at
-	)
-	INSERT INTO events (payment_id, tenant_id, version, type, state, detail, at)
-	SELECT c.payment_id, c.tenant_id, coalesce(p.version, 0), 'payment.conflict', coalesce(p.state, 'queued'),
-	       jsonb_build_object('fingerprint', encode(c.fingerprint, 'hex')), c.first_at
-	  FROM recorded c LEFT JOIN payments p ON p.id = c.payment_id`
+	), ` + told(`SELECT c.payment_id, c.tenant_id, coalesce(p.version, 0), 'payment.conflict', coalesce(p.state, 'queued'),
+		       NULL, jsonb_build_object('fingerprint', encode(c.fingerprint, 'hex')), c.first_at
+		  FROM recorded c LEFT JOIN payments p ON p.id = c.payment_id`) + `
+	SELECT count(*) FROM recorded`
 
 // recordConflicts keeps each differing body once, with an event.
 func recordConflicts(ctx context.Context, q querier, requests []payment.Request) error {

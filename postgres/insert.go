@@ -27,7 +27,7 @@ const refuseSQL = `WHEN retry_of <> '' AND id NOT IN (SELECT id FROM chain WHERE
 // link that was itself refused proves nothing about those before it, hence all of
 // the way. Without such requests chain is never looked at. OFFSET 0 keeps the planner
 // from judging once for each column that depends on it.
-const insertPaymentsSQL = `
+var insertPaymentsSQL = `
 	WITH RECURSIVE chain AS (
 		SELECT r.id, r.tenant_id, r.order_number, r.retry_of COLLATE "C" AS before, 0 AS links
 		  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS r (id, tenant_id, order_number, retry_of)
@@ -61,11 +61,9 @@ const insertPaymentsSQL = `
 		        OFFSET 0) judged
 		 ORDER BY id COLLATE "C"
 		    ON CONFLICT DO NOTHING
-		RETURNING id, tenant_id, state, created_at, next_at
-	), told AS (
-		INSERT INTO events (payment_id, tenant_id, version, type, state, at)
-		SELECT id, tenant_id, 1, 'payment.' || state, state, created_at FROM claimed
-	)
+		RETURNING id, tenant_id, state, failure_code, failure_message, created_at, next_at
+	), ` + told(`SELECT id, tenant_id, 1, 'payment.' || state, state, 'queued', `+failureDetail+`, created_at
+		  FROM claimed`) + `
 	SELECT id, state, created_at, next_at FROM claimed`
 
 // claimedRow is what became of a request that is new.

@@ -14,7 +14,7 @@ import (
 // The version in which the statement was believed has no attempt of its own: the
 // one of a call is written with its outcome, and then the version moves on. A
 // worker that holds the payment finds so, and its outcome changes nothing.
-const settleByStatementSQL = `
+var settleByStatementSQL = `
 	WITH held AS (
 		SELECT o.*
 		  FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])
@@ -33,15 +33,14 @@ const settleByStatementSQL = `
 		       updated_at = now()
 		  FROM held o
 		 WHERE p.id = o.id AND p.version = o.version AND p.state = o.was
-		RETURNING p.id, p.tenant_id, p.version, p.state, p.updated_at, o.charge_id, o.excerpt
+		RETURNING p.id, p.tenant_id, p.version, p.state, p.updated_at, p.failure_code, p.failure_message,
+		          o.was, o.charge_id, o.excerpt
 	), attempted AS (
 		INSERT INTO attempts (payment_id, version, kind, number, started_at, ended_at, verdict, payer_reference, excerpt)
 		SELECT id, version - 1, 'statement', 1, updated_at, updated_at, 'charged', charge_id, excerpt
 		  FROM settled
-	), told AS (
-		INSERT INTO events (payment_id, tenant_id, version, type, state, at)
-		SELECT id, tenant_id, version, 'payment.' || state, state, updated_at FROM settled
-	)
+	), ` + told(`SELECT id, tenant_id, version, 'payment.' || state, state, was, `+failureDetail+`, updated_at
+		  FROM settled`) + `
 	SELECT id FROM settled`
 
 const recordFindingsSQL = `

@@ -10,7 +10,7 @@ import (
 // The attempt of a lease that ran out ends as unknown: its holder may have been
 // heard, but no later than now. Its row is there already if the holder was a binary
 // that made it with the claim. CASEs see the row as it was.
-const leaseSQL = `
+var leaseSQL = `
 	WITH due AS (
 		SELECT id, state AS was, last_attempt_at AS began, state IN ('retrying', 'scheduled') AS sends
 		  FROM payments
@@ -39,10 +39,8 @@ const leaseSQL = `
 		    ON CONFLICT (payment_id, version) DO UPDATE
 		   SET ended_at = excluded.ended_at, verdict = excluded.verdict, excerpt = excluded.excerpt
 		 WHERE attempts.ended_at IS NULL
-	), told AS (
-		INSERT INTO events (payment_id, tenant_id, version, type, state, at)
-		SELECT id, tenant_id, version, 'payment.' || state, state, updated_at FROM leased WHERE was <> state
-	)
+	), ` + told(`SELECT id, tenant_id, version, 'payment.' || state, state, was, NULL::jsonb, updated_at
+		  FROM leased WHERE was <> state`) + `
 	SELECT ` + workColumns + ` FROM leased p`
 
 // Lease takes over up to limit payments that are due, the longest due first, and

@@ -97,7 +97,7 @@ func TestMigrations_canBeUndone(t *testing.T) {
 func TestMigrations_nobodyWaitsForTheIndexesOfPayments(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)
-	migrateTo(t, l.url, 9)
+	migrateTo(t, l.url, 13)
 	release := l.hold("LOCK TABLE payments IN ROW EXCLUSIVE MODE") // as whoever writes
 	migrated := make(chan error, 1)
 	go func() {

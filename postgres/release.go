@@ -22,7 +22,7 @@ const (
 // A release to retrying is an operator's word that nothing was charged, so the
 // payer's key window begins anew with the next call: the payer is called as if it
 // were the first time.
-const releaseSQL = `
+var releaseSQL = `
 	WITH released AS (
 		UPDATE payments p
 		   SET state = $3, version = p.version + 1,
@@ -36,10 +36,8 @@ const releaseSQL = `
 	), decided AS (
 		INSERT INTO releases (payment_id, version, state, operator, reason, at)
 		SELECT id, version, state, $7, $8, updated_at FROM released
-	), told AS (
-		INSERT INTO events (payment_id, tenant_id, version, type, state, at)
-		SELECT id, tenant_id, version, 'payment.' || state, state, updated_at FROM released
-	)
+	), ` + told(`SELECT id, tenant_id, version, 'payment.' || state, state, 'parked', `+failureDetail+`, updated_at
+		  FROM released`) + `
 	SELECT ` + workColumns + ` FROM released p`
 
 // Release does with a parked payment what an operator has decided, puts on record

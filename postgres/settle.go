@@ -18,7 +18,7 @@ const fenceSQL = ` AND p.version = o.version AND p.state = o.was`
 // is made here, whole, and began when its lease did: until then the payment's own
 // row is the record of the call. Nobody else makes one of that version, so nobody
 // looks for it.
-const settleSQL = `
+var settleSQL = `
 	WITH held AS (
 		SELECT o.*, p.updated_at AS leased_at
 		  FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[],
@@ -43,7 +43,7 @@ const settleSQL = `
 		  FROM held o
 		 WHERE p.id = o.id` + fenceSQL + `
 		RETURNING p.id, p.tenant_id, p.version, p.state, p.attempts, p.lookups, p.updated_at, o.leased_at,
-		          o.was, o.payer_reference, o.verdict, o.http_status, o.request_id, o.excerpt
+		          p.failure_code, p.failure_message, o.was, o.payer_reference, o.verdict, o.http_status, o.request_id, o.excerpt
 	), attempted AS (
 		INSERT INTO attempts (payment_id, version, kind, number, started_at, ended_at,
 		                      verdict, payer_reference, http_status, request_id, excerpt)
@@ -53,10 +53,8 @@ const settleSQL = `
 		       leased_at, updated_at, verdict, payer_reference, http_status, request_id, excerpt
 		  FROM settled
 		 WHERE was IN ('paying', 'unknown', 'pending')
-	), told AS (
-		INSERT INTO events (payment_id, tenant_id, version, type, state, at)
-		SELECT id, tenant_id, version, 'payment.' || state, state, updated_at FROM settled WHERE was <> state
-	)
+	), ` + told(`SELECT id, tenant_id, version, 'payment.' || state, state, was, `+failureDetail+`, updated_at
+		  FROM settled WHERE was <> state`) + `
 	SELECT count(*) FROM settled`
 
 // Settle writes what workers found out, each with its attempt and, if the state

@@ -6,7 +6,7 @@ import (
 
 // A row that is canceled from its first version on. Whoever claims the order finds
 // that it has one.
-const tombstoneSQL = `
+var tombstoneSQL = `
 	WITH canceled AS (
 		INSERT INTO payments AS p (id, tenant_id, order_number, retry_of, amount_minor, currency, payment_method,
 		                      customer, description, metadata, fingerprint, accepted_at, not_before,
@@ -16,10 +16,8 @@ const tombstoneSQL = `
 		        'canceled', 1, 0, now(), now())
 		    ON CONFLICT DO NOTHING
 		RETURNING ` + workColumns + `
-	), told AS (
-		INSERT INTO events (payment_id, tenant_id, version, type, state, at)
-		SELECT id, tenant_id, version, 'payment.canceled', state, updated_at FROM canceled
-	)
+	), ` + told(`SELECT id, tenant_id, version, 'payment.canceled', state, 'queued', NULL::jsonb, updated_at
+		  FROM canceled`) + `
 	SELECT ` + workColumns + ` FROM canceled p`
 
 // tombstone gives the arguments of tombstoneSQL: the waiting request if it is the
