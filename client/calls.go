@@ -3,9 +3,7 @@ package client
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -13,19 +11,31 @@ import (
 	"github.com/paybuf/paybuf/payment"
 )
 
-const (
-	paymentsPath = "/v1/payments"
-
-	// pollBase and pollMax bound how often Wait looks if the API does not say.
-	pollBase = 250 * time.Millisecond
-	pollMax  = 5 * time.Second
-)
+const paymentsPath = "/v1/payments"
 
 // Submit sends an order and gives the payment that it has become, or the one that
 // it was already (Duplicate). It is repeated while there is no definite answer,
 // with the same order number, which makes that safe. The error is a *Problem if
 // the API refuses, and Is ErrNoAnswer if nobody knows.
 func (c *Client) Submit(ctx context.Context, order Order) (Payment, error) {
+	return c.submitOrder(ctx, order, 0)
+}
+
+// SubmitAndWait is Submit, and then Wait for the end of the payment. The API holds its
+// answer back for the first part of that, so what is paid at once costs one request.
+// The context needs a deadline for what is not. If it ends first, the payment is the
+// last that was seen; without an ID it was never seen to be accepted.
+func (c *Client) SubmitAndWait(ctx context.Context, order Order) (Payment, error) {
+	accepted, err := c.submitOrder(ctx, order, c.holdMost(ctx))
+	if err != nil || accepted.ended() {
+		return accepted, err
+	}
+	ended, err := c.waitFrom(ctx, accepted)
+	ended.Duplicate = accepted.Duplicate
+	return ended, err
+}
+
+func (c *Client) submitOrder(ctx context.Context, order Order, hold time.Duration) (Payment, error) {
 	body, err := json.Marshal(order)
 	if err != nil {
 		return Payment{}, fmt.Errorf("submit: write the order: %w", err)
@@ -35,16 +45,17 @@ func (c *Client) Submit(ctx context.Context, order Order) (Payment, error) {
 			return Payment{}, fmt.Errorf("submit: %w", err)
 		}
 	}
-	return c.submit(ctx, body, order.IdempotencyKey)
+	return c.submit(ctx, call{body: body, idempotencyKey: order.IdempotencyKey, hold: hold})
 }
 
 // SubmitJSON is Submit for an order that is JSON already; it is sent as it is.
 func (c *Client) SubmitJSON(ctx context.Context, order []byte) (Payment, error) {
-	return c.submit(ctx, order, "")
+	return c.submit(ctx, call{body: order})
 }
 
-func (c *Client) submit(ctx context.Context, order []byte, key string) (Payment, error) {
-	ans, err := c.do(ctx, call{method: http.MethodPost, path: paymentsPath, body: order, idempotencyKey: key})
+func (c *Client) submit(ctx context.Context, what call) (Payment, error) {
+	what.method, what.path = http.MethodPost, paymentsPath
+	ans, err := c.do(ctx, what)
 	if err != nil {
 		return Payment{}, fmt.Errorf("submit: %w", err)
 	}
@@ -58,50 +69,11 @@ func (c *Client) submit(ctx context.Context, order []byte, key string) (Payment,
 // Get reads one payment. An id that the key's tenant does not have is a *Problem
 // with status 404.
 func (c *Client) Get(ctx context.Context, id payment.ID) (Payment, error) {
-	found, _, err := c.get(ctx, id, "")
+	seen, err := c.look(ctx, id, "", 0)
 	if err != nil {
 		return Payment{}, fmt.Errorf("get %s: %w", id, err)
 	}
-	return found, nil
-}
-
-// Wait polls a payment, as often as the API asks for, until its state is final or
-// it is parked, since what is parked waits for a human. It ends with the context
-// at the latest; the payment is then the last that was seen.
-func (c *Client) Wait(ctx context.Context, id payment.ID) (Payment, error) {
-	var seen Payment
-	etag := ""
-	for poll := 0; ; poll++ {
-		found, foundETag, err := c.get(ctx, id, etag)
-		if err != nil {
-			return seen, fmt.Errorf("wait for %s: %w", id, err)
-		}
-		told := found.RetryAfter
-		if found.HTTPStatus != http.StatusNotModified {
-			seen, etag = found, foundETag
-		}
-		if seen.Final || seen.State == payment.Parked {
-			return seen, nil
-		}
-		if !sleep(ctx, pollAfter(poll, told)) {
-			return seen, fmt.Errorf("wait for %s: still %s: %w", id, seen.State, context.Cause(ctx))
-		}
-	}
-}
-
-// get reads a payment, or only HTTPStatus and RetryAfter if it still has the
-// entity tag.
-func (c *Client) get(ctx context.Context, id payment.ID, etag string) (found Payment, foundETag string, err error) {
-	path := paymentsPath + "/" + url.PathEscape(string(id))
-	ans, err := c.do(ctx, call{method: http.MethodGet, path: path, etag: etag})
-	if err != nil {
-		return Payment{}, "", err
-	}
-	if ans.status == http.StatusNotModified {
-		return Payment{HTTPStatus: ans.status, RetryAfter: ans.retryAfter()}, etag, nil
-	}
-	found, err = readPayment(ans)
-	return found, ans.header.Get("ETag"), err
+	return seen.payment, nil
 }
 
 // readPayment reads a success. One that is no payment comes from something else
@@ -117,13 +89,4 @@ func readPayment(ans answer) (Payment, error) {
 	read.HTTPStatus = ans.status
 	read.RetryAfter = ans.retryAfter()
 	return read, nil
-}
-
-// pollAfter is what the API told, or else a growing pause with jitter.
-func pollAfter(poll int, told time.Duration) time.Duration {
-	if told > 0 {
-		return told
-	}
-	pause := min(pollMax, pollBase<<min(poll, 10))
-	return pause/2 + rand.N(pause/2) //nolint:gosec // spreads load, guards nothing
 }

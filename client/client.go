@@ -41,7 +41,8 @@ type Config struct {
 	HTTPClient *http.Client
 	// RetryTimeout limits how long a call is repeated; negative means never.
 	RetryTimeout time.Duration
-	// AttemptTimeout limits one attempt, the reading of its answer included.
+	// AttemptTimeout limits one attempt, the reading of its answer included. The time
+	// for which the API is asked to hold an answer back comes on top.
 	AttemptTimeout time.Duration
 	// MayRetry, if set, decides about each repetition in place of RetryTimeout. It
 	// is called from whichever goroutine made the call.

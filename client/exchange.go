@@ -28,6 +28,12 @@ type call struct {
 	etag   string // for If-None-Match, "" if not wanted
 
 	idempotencyKey string // "" if there is none
+
+	// hold is how long the API is asked to hold its answer back until there is news,
+	// in whole seconds; 0 if not wanted. It is asked for by Prefer, or in the query by a
+	// parameter.
+	hold      time.Duration
+	holdParam string
 }
 
 // answer is one response, read to its end.
@@ -41,18 +47,19 @@ type answer struct {
 // exchange makes one attempt. An error says nothing about whether the request
 // has arrived.
 func (c *Client) exchange(ctx context.Context, what call) (answer, error) {
-	attemptCtx, cancel := context.WithTimeoutCause(ctx, c.cfg.AttemptTimeout, errAttemptSlow)
+	limit := c.cfg.AttemptTimeout + what.hold
+	attemptCtx, cancel := context.WithTimeoutCause(ctx, limit, errAttemptSlow)
 	defer cancel()
 	ans, err := c.roundTrip(attemptCtx, what)
 	// net/http reports a deadline without its cause.
 	if cause := context.Cause(attemptCtx); err != nil && errors.Is(cause, errAttemptSlow) {
-		return answer{}, fmt.Errorf("%w (%s)", cause, c.cfg.AttemptTimeout)
+		return answer{}, fmt.Errorf("%w (%s)", cause, limit)
 	}
 	return ans, err
 }
 
 func (c *Client) roundTrip(ctx context.Context, what call) (answer, error) {
-	request, err := http.NewRequestWithContext(ctx, what.method, c.base+what.path, bytes.NewReader(what.body))
+	request, err := http.NewRequestWithContext(ctx, what.method, c.base+what.target(), bytes.NewReader(what.body))
 	if err != nil {
 		return answer{}, err
 	}
@@ -77,6 +84,16 @@ func (c *Client) roundTrip(ctx context.Context, what call) (answer, error) {
 	}, nil
 }
 
+// target is the path and the query of a call.
+func (what call) target() string {
+	if what.hold == 0 || what.holdParam == "" {
+		return what.path
+	}
+	return what.path + "&" + what.holdParam + "=" + what.holdSeconds()
+}
+
+func (what call) holdSeconds() string { return strconv.FormatInt(int64(what.hold/time.Second), 10) }
+
 func (c *Client) setHeader(header http.Header, what call) {
 	header.Set("User-Agent", "paybuf-client")
 	header.Set("Accept", "application/json, application/problem+json")
@@ -88,6 +105,9 @@ func (c *Client) setHeader(header http.Header, what call) {
 	}
 	if what.etag != "" {
 		header.Set("If-None-Match", what.etag)
+	}
+	if what.hold > 0 && what.holdParam == "" {
+		header.Set("Prefer", "wait="+what.holdSeconds())
 	}
 	if c.cfg.Key != "" {
 		header.Set("Authorization", "Bearer "+c.cfg.Key)

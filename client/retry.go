@@ -39,6 +39,8 @@ func (c *Client) do(ctx context.Context, what call) (answer, error) {
 		if ctx.Err() != nil || !c.mayRetry(retry) || !sleep(ctx, retry.Wait) {
 			return answer{}, noAnswer(ctx, retry)
 		}
+		// Something on the way may have no patience for answers that are held back.
+		what.hold = min(c.holdMost(ctx), (what.hold / 2).Truncate(time.Second))
 	}
 }
 
