@@ -33,6 +33,9 @@ type FeedOptions struct {
 	// Limit is how many events are asked for at once, up to 1,000; FeedPageDefault. They
 	// may come again after a crash in the middle of a page.
 	Limit int
+	// Max is how many events are read in all, so that the last page ends there; 0 for any
+	// number.
+	Max int
 }
 
 // FeedPage is some events, in the order in which they were written.
@@ -73,7 +76,8 @@ func (c *Client) FeedPage(ctx context.Context, opts FeedOptions) (FeedPage, erro
 // Pages follows the feed page by page, with and without events: after each, its
 // NextCursor is the place to go on. It ends with the context, whose cause is the last
 // error, and with a *Problem that does not pass. After an error that Is ErrNoAnswer it
-// goes on, from the same place and after a pause, if the caller does.
+// goes on, from the same place and after a pause, if the caller does. With Max or a
+// negative Wait it ends without an error, too.
 func (c *Client) Pages(ctx context.Context, opts FeedOptions) iter.Seq2[FeedPage, error] {
 	return func(yield func(FeedPage, error) bool) {
 		for quiet := 0; ; quiet++ {
@@ -86,11 +90,8 @@ func (c *Client) Pages(ctx context.Context, opts FeedOptions) iter.Seq2[FeedPage
 			if !yield(page, err) || err != nil && !errors.Is(err, ErrNoAnswer) {
 				return
 			}
-			if err == nil {
-				opts.After = page.NextCursor
-				if opts.Wait < 0 && !page.HasMore {
-					return
-				}
+			if err == nil && !opts.goOn(page) {
+				return
 			}
 			if err == nil && (len(page.Events) > 0 || time.Since(asked) >= heldMin) {
 				quiet = -1
@@ -120,11 +121,26 @@ func (c *Client) Feed(ctx context.Context, opts FeedOptions) iter.Seq2[Event, er
 	}
 }
 
-func (o FeedOptions) limit() int {
-	if o.Limit <= 0 {
-		return FeedPageDefault
+// goOn takes the place behind a page, and tells whether there is anything to do there.
+func (o *FeedOptions) goOn(page FeedPage) bool {
+	o.After = page.NextCursor
+	if o.Max > 0 {
+		if o.Max -= len(page.Events); o.Max <= 0 {
+			return false
+		}
 	}
-	return o.Limit
+	return o.Wait >= 0 || page.HasMore
+}
+
+func (o FeedOptions) limit() int {
+	limit := o.Limit
+	if limit <= 0 {
+		limit = FeedPageDefault
+	}
+	if o.Max > 0 {
+		limit = min(limit, o.Max)
+	}
+	return limit
 }
 
 func (o FeedOptions) wait() time.Duration {

@@ -90,6 +90,23 @@ func TestFeed_readsAllThatAnEventSays(t *testing.T) {
 	}
 }
 
+func TestFeed_readsNoFurtherThanItsMax(t *testing.T) {
+	var queries []string
+	api := feedOf(&queries,
+		page("cur_b", true, eventJSON(1, "queued", payment.Paying), eventJSON(2, payment.Paying, payment.Succeeded)),
+		page("cur_c", true, eventJSON(3, "queued", payment.Paying)))
+	cursor := ""
+	for event, err := range api.Feed(t.Context(), client.FeedOptions{Limit: 2, Max: 3, Wait: -1}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		cursor = event.Cursor
+	}
+	if want := []string{"limit=2", "after=cur_b&limit=1"}; !slices.Equal(queries, want) || cursor != "cur_c" {
+		t.Errorf("asked %q, ended at %s", queries, cursor)
+	}
+}
+
 func TestFeed_waitsForWhatComes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var queries []string

@@ -135,6 +135,17 @@ func TestWait_asksForLessWhereLongAnswersGetLost(t *testing.T) {
 	})
 }
 
+func TestWait_whatWasHeldBackIsNotHeldAgainstTheAPI(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var calls []time.Time
+		api := recorded(&calls, holds(0, paying), holds(40*time.Second, says(http.StatusBadGateway, ``)), succeeded)
+		got, err := client.New("http://api", client.Config{HTTPClient: api, RetryTimeout: 5 * time.Second}).Wait(t.Context(), paymentID)
+		if err != nil || got.State != payment.Succeeded {
+			t.Errorf("got %+v, %v", got, err)
+		}
+	})
+}
+
 func TestSubmitAndWait_isOneRequestIfThePaymentEndsMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var calls []time.Time

@@ -18,7 +18,7 @@ const (
 type Retry struct {
 	Err      error         // of the last attempt: a *Problem, or what the transport said
 	Attempts int           // made so far
-	Spent    time.Duration // since the call began
+	Spent    time.Duration // since the call began, but for what the API was asked to wait
 	Wait     time.Duration // until the next attempt
 }
 
@@ -28,14 +28,16 @@ func (c *Client) do(ctx context.Context, what call) (answer, error) {
 	if c.baseErr != nil {
 		return answer{}, c.baseErr
 	}
-	began := time.Now()
+	began, held := time.Now(), time.Duration(0)
 	for attempt := 1; ; attempt++ {
+		asked := time.Now()
 		ans, err := c.attempt(ctx, what)
+		held += min(what.hold, time.Since(asked))
 		problem, refused := errors.AsType[*Problem](err)
 		if err == nil || (refused && !problem.temporary()) {
 			return ans, err
 		}
-		retry := Retry{Err: err, Attempts: attempt, Spent: time.Since(began), Wait: waitFor(attempt, problem)}
+		retry := Retry{Err: err, Attempts: attempt, Spent: time.Since(began) - held, Wait: waitFor(attempt, problem)}
 		if ctx.Err() != nil || !c.mayRetry(retry) || !sleep(ctx, retry.Wait) {
 			return answer{}, noAnswer(ctx, retry)
 		}

@@ -112,7 +112,8 @@ PAYBUF_PAY_TIMEOUT. A flag wins over its variable.`,
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return applyEnvironment(cmd, os.Environ()) }
 	root.AddCommand(
 		newDev(), newServe(), newMigrate(), newTenant(), newKey(), newSecrets(),
-		newSubmit(), newPayment(), newTotals(), newReconcile(), newSimulatePayer(),
+		newSubmit(), newGet(), newWatch(), newEvents(), newListen(),
+		newPayment(), newTotals(), newReconcile(), newSimulatePayer(),
 	)
 	return group(root)
 }

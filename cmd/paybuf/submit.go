@@ -52,8 +52,7 @@ lost or did not end in time, or Paybuf does not answer, 2 the flags or the file 
 }
 
 func addSubmitFlags(flags *pflag.FlagSet, opts *submit.Options, retryFailed *[]string) {
-	flags.StringVar(&opts.URL, "url", submit.URLDefault, "where Paybuf is")
-	flags.StringVar(&opts.Key, "key", "", "API key; better in PAYBUF_KEY, since others can see flags")
+	addAPI(flags, &opts.URL, &opts.Key)
 	flags.StringVar((*string)(&opts.Format), "format", "", "csv or ndjson (default: by the file's name)")
 	flags.IntVar(&opts.Concurrency, "concurrency", submit.ConcurrencyDefault, "connections")
 	flags.IntVar(&opts.Batch, "batch", 0, "rows that go as one request, up to 1000 (0: each alone)")

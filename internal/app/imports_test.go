@@ -70,8 +70,9 @@ var table = []row{
 
 	{of: "client", may: of("payment"), tests: nothing},
 	{of: "internal/submit", may: of("payment", "client", "internal/table", "internal/nearest", "internal/histogram"), tests: nothing},
+	{of: "internal/listen", may: of("payment", "client", "internal/nearest"), tests: nothing},
 	// internal/fault with the build tag "crash" alone.
-	{of: "cmd/paybuf", may: of("internal/app", "internal/fault", "internal/submit", "internal/nearest", "payment"),
+	{of: "cmd/paybuf", may: of("internal/app", "internal/fault", "internal/submit", "internal/listen", "internal/nearest", "client", "payment"),
 		tests: of("internal/local", "internal/local/localtest", "internal/trial/storm")},
 }
 
