@@ -66,10 +66,10 @@ func (f *apiFlags) explained(ctx context.Context, err error) error {
 			told.Fields = append(told.Fields, payment.FieldError{Pointer: field.Pointer, Detail: field.Detail})
 		}
 	}
-	switch problem.Code {
-	case payment.CodeUnauthenticated:
+	if problem.Code == payment.CodeUnauthenticated {
 		told.Detail += "; the key is given as PAYBUF_KEY or --key"
-	case payment.CodeInvalid, payment.CodeMalformed:
+	}
+	if problem.Code == payment.CodeInvalid || problem.Code == payment.CodeMalformed {
 		return usageError{told}
 	}
 	return told

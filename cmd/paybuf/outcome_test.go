@@ -114,7 +114,9 @@ func eventOf(id string, n int, from, to payment.State) string {
 		strings.TrimPrefix(id, "pay_"), n, to, n, id, n, from, to, id, to, to.Final())
 }
 
-func writeJSON(w http.ResponseWriter, format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }
+func writeJSON(w http.ResponseWriter, format string, args ...any) {
+	_, _ = fmt.Fprintf(w, format, args...)
+}
 
 func problemOf(w http.ResponseWriter, status int, code, detail string) {
 	w.Header().Set("Content-Type", "application/problem+json")

@@ -17,7 +17,7 @@ func readCursor(file string) (string, error) {
 	if file == "" {
 		return "", nil
 	}
-	data, err := os.ReadFile(file)
+	data, err := os.ReadFile(file) //nolint:gosec // the flag names it
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}

@@ -73,10 +73,10 @@ func (l *listener) run(ctx context.Context, feed Feed) error {
 	if l.begun {
 		l.report.summary(l.cursor)
 	}
-	if ctx.Err() != nil {
-		return nil
+	if ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil
 }
 
 // follow goes from page to page. Once the API has answered, an outage is waited out.

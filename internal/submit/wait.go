@@ -21,7 +21,7 @@ const (
 	pauseMax   = 5 * time.Second
 )
 
-// waiter polls payments until they have ended.
+// waiter reads payments until they have ended.
 type waiter struct {
 	api         *client.Client
 	concurrency int
@@ -34,23 +34,25 @@ type waiter struct {
 
 // wait polls until all payments have ended or the context has. Whatever the order
 // in which they end, all that have are found: a pass that finds none makes the
-// next one look twice as far.
+// next one look twice as far. For the last few there are connections enough to let
+// the API say when each has ended.
 func (w *waiter) wait(ctx context.Context, ids []payment.ID) Settlement {
 	began := time.Now()
 	w.ended.Payments = int64(len(ids))
 	w.ended.SucceededMinor = make(map[string]int64)
 	lookAhead := lookAheadMin
-	for len(ids) > 0 && ctx.Err() == nil {
+	for len(ids) > w.concurrency && ctx.Err() == nil {
 		left := w.pass(ctx, ids, lookAhead)
 		if len(left) < len(ids) {
 			lookAhead = lookAheadMin
 		} else {
 			lookAhead = min(2*lookAhead, max(lookAheadMin, len(ids)))
 		}
-		if ids = left; len(ids) > 0 {
+		if ids = left; len(ids) > w.concurrency {
 			w.rest(ctx)
 		}
 	}
+	ids = w.each(ctx, ids)
 	w.ended.Unsettled = int64(len(ids))
 	if len(ids) == 0 {
 		w.ended.LastError = ""
@@ -86,9 +88,35 @@ func (w *waiter) pass(ctx context.Context, ids []payment.ID, lookAhead int) []pa
 	return slices.DeleteFunc(ids, func(id payment.ID) bool { return id == ended })
 }
 
+// each waits for every payment at the same time, and gives those that have not ended.
+func (w *waiter) each(ctx context.Context, ids []payment.ID) []payment.ID {
+	left := make([]payment.ID, len(ids))
+	var waiting sync.WaitGroup
+	for i, id := range ids {
+		waiting.Go(func() {
+			for ctx.Err() == nil {
+				found, err := w.api.Wait(ctx, id)
+				if w.note(ctx, found, err) {
+					w.meter.advance(1)
+					return
+				}
+				sleep(ctx, pauseUsual) // it could not be asked
+			}
+			left[i] = id
+		})
+	}
+	waiting.Wait()
+	return slices.DeleteFunc(left, func(id payment.ID) bool { return id == "" })
+}
+
 // poll reads one payment and counts it if it has ended.
 func (w *waiter) poll(ctx context.Context, id payment.ID) (ended bool) {
 	found, err := w.api.Get(ctx, id)
+	return w.note(ctx, found, err)
+}
+
+// note counts a payment that was read, if it has ended.
+func (w *waiter) note(ctx context.Context, found client.Payment, err error) (ended bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err != nil {
@@ -134,6 +162,10 @@ func (w *waiter) rest(ctx context.Context) {
 		pause = min(w.pause, pauseMax)
 	}
 	w.pause = 0
+	sleep(ctx, pause)
+}
+
+func sleep(ctx context.Context, pause time.Duration) {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {

@@ -82,6 +82,25 @@ func TestWait_aPaymentThatCannotBeReadIsReadAgain(t *testing.T) {
 	}
 }
 
+func TestWait_theAPISaysWhenTheLastFewHaveEnded(t *testing.T) {
+	var asks, holds atomic.Int32
+	api := &fakeAPI{before: func(_ int, w http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodGet {
+			asks.Add(1)
+			if r.Header.Get("Prefer") != "" {
+				holds.Add(1)
+				w.Header().Set("Preference-Applied", "wait")
+			}
+		}
+		return false
+	}}
+	tr := newTrial(t, api, "orders.csv", csvOf("A-1,5,EUR,tok", "A-2,5,EUR,tok", "A-3,5,EUR,tok"))
+	tr.opts.Wait, tr.opts.Concurrency = true, 3
+	if s := tr.run(t).Settlement; s.Succeeded != 3 || asks.Load() != 3 || holds.Load() != 3 {
+		t.Errorf("asked %d times, %d of them to be told, got %+v", asks.Load(), holds.Load(), s)
+	}
+}
+
 func TestWait_stuckPaymentsDoNotHideTheFinishedOnesBehindThem(t *testing.T) {
 	const stuck, all = lookAheadMin + 50, lookAheadMin + 200
 	var rows []string
