@@ -114,6 +114,9 @@ func TestDev_isManagedByItsDirectory(t *testing.T) {
 		return status == 200
 	})
 	must(t, "submit", orders(t, 5), "--url", info.URL, "--key", key, "--wait", "--quiet")
+	if printed := must(t, "get", "A-1", "--url", info.URL, "--key", key, "--wait", "30s"); !strings.Contains(printed, "1.01 EUR") {
+		t.Errorf("the payment is shown as\n%s", printed)
+	}
 	if status, body := get(t, info.URL+"/v1/payments?order_number=A-1", info.APIKey); status != 200 || strings.Contains(body, "A-1") {
 		t.Errorf("the dev tenant sees another's payment: %d %s", status, body)
 	}

@@ -43,7 +43,7 @@ be kept, 2 the flags must change.`,
 	api.add(cmd.Flags())
 	flags := cmd.Flags()
 	flags.StringVar(&opts.ForwardTo, "forward-to", "", "URL of your program")
-	flags.StringVar(&opts.After, "after", client.FeedLatest, "a cursor to begin behind, or latest; a cursor that was kept wins")
+	flags.StringVar(&opts.After, "after", client.FeedLatest, "a cursor to begin behind, latest, or '' for the first event; a cursor that was kept wins")
 	flags.StringVar(&opts.CursorFile, "cursor-file", "", "file in which the cursor is kept")
 	flags.StringVar(&opts.Secret, "secret", "", "signing secret, whsec_...; better in PAYBUF_SECRET (default: a new one)")
 	flags.StringSliceVar(&opts.Types, "types", nil, "forward only events of these types, such as payment.succeeded")

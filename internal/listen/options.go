@@ -21,7 +21,7 @@ const secretBytes = 32
 // Options are what the flags of `paybuf listen` set.
 type Options struct {
 	ForwardTo  string   // URL of the developer's program
-	After      string   // cursor to begin behind; client.FeedLatest if ""
+	After      string   // cursor to begin behind, or client.FeedLatest; "" for the first event
 	CursorFile string   // where the cursor is kept, and taken from if it is there; none if ""
 	Secret     string   // that signs, "whsec_..."; made up if ""
 	Types      []string // of events to forward; none: all

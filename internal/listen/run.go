@@ -64,7 +64,7 @@ func newListener(opts Options) (*listener, error) {
 		forward: newForwarder(opts.ForwardTo, webhook, paymentsAtOnce),
 		report:  &report{out: opts.Stdout},
 		pauses:  pauses,
-		cursor:  cmp.Or(after, opts.After, client.FeedLatest),
+		cursor:  cmp.Or(after, opts.After),
 	}, nil
 }
 
