@@ -3,6 +3,7 @@ package listen
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -205,6 +207,66 @@ func TestListen_eventsOfAPaymentComeOneAfterTheOther(t *testing.T) {
 	if !slices.Equal(ofA, want) || len(tr.program.bodies) != 80 {
 		t.Errorf("%d requests, those of one payment in the order %q", len(tr.program.bodies), ofA)
 	}
+}
+
+func TestListen_aSlowPaymentHoldsUpNoOther(t *testing.T) {
+	tr := newTrial(t, []string{paying("a", 1), paying("a", 2), paying("b", 3)})
+	others := make(chan struct{})
+	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.Header.Get("webhook-id") {
+		case "evt_b_3":
+			close(others)
+		case "evt_a_1":
+			select {
+			case <-others:
+			case <-r.Context().Done():
+			}
+		}
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	defer target.Close()
+	tr.opts.ForwardTo = target.URL
+	if printed := tr.must(t); !strings.Contains(printed, "3 forwarded, 0 skipped") {
+		t.Errorf("got\n%s", printed)
+	}
+}
+
+// A program that never answers is given up in time, and so is one that never ends.
+func TestForward_hasItsLimits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		webhook, err := client.NewWebhook(testSecret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := newForwarder("http://program", webhook, 1)
+		f.http.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		})
+		got := f.send(t.Context(), client.Event{ID: "evt_a_1", JSON: []byte(`{}`)})
+		if got.taken() || !errors.Is(got.err, errForwardSlow) || got.took != forwardTimeout {
+			t.Errorf("got %+v", got)
+		}
+		endless := &endlessBody{}
+		f.http.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: http.StatusBadGateway, Body: io.NopCloser(endless), Request: r}, nil
+		})
+		got = f.send(t.Context(), client.Event{ID: "evt_a_1", JSON: []byte(`{}`)})
+		if got.status != http.StatusBadGateway || len(got.excerpt) != excerptBytesMax || endless.read > 2*answerBytesMax {
+			t.Errorf("got %+v after %d bytes", got, endless.read)
+		}
+	})
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+type endlessBody struct{ read int }
+
+func (b *endlessBody) Read(p []byte) (int, error) {
+	b.read += len(p)
+	return copy(p, bytes.Repeat([]byte("x"), len(p))), nil
 }
 
 func TestListen_whatIsNotTakenIsSkippedAndSaid(t *testing.T) {
