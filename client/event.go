@@ -6,6 +6,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -14,8 +15,11 @@ import (
 	"github.com/paybuf/paybuf/payment"
 )
 
-// historyPagesMax bounds the reading of one payment's history, whatever the answers say.
-const historyPagesMax = 100
+const (
+	// historyPagesMax bounds the reading of one payment's history, whatever the answers say.
+	historyPagesMax = 100
+	historyPageSize = 1000
+)
 
 // Event is one change of a payment. It says the same in the payment's history, in the
 // feed and as the body of a webhook. An event may come more than once: by its ID it is
@@ -73,7 +77,7 @@ type EventData struct {
 // eventList is the wire form of some events.
 type eventList struct {
 	Data       []jsontext.Value `json:"data"`
-	NextCursor string           `json:"next_cursor"`
+	NextCursor string           `json:"next_cursor"` // "" in the history of a payment
 	HasMore    bool             `json:"has_more"`
 }
 
@@ -81,11 +85,11 @@ type eventList struct {
 // claimed there is none. An id that the key's tenant does not have is a *Problem with
 // status 404.
 func (c *Client) Events(ctx context.Context, id payment.ID) ([]Event, error) {
-	path := paymentsPath + "/" + url.PathEscape(string(id)) + "/events"
+	path := fmt.Sprintf("%s/%s/events?limit=%d", paymentsPath, url.PathEscape(string(id)), historyPageSize)
 	var all []Event
-	next := ""
+	behind := ""
 	for range historyPagesMax {
-		list, err := c.listEvents(ctx, call{path: path + next})
+		list, err := c.listEvents(ctx, call{path: path + behind})
 		if err != nil {
 			return nil, fmt.Errorf("read the events of %s: %w", id, err)
 		}
@@ -94,10 +98,10 @@ func (c *Client) Events(ctx context.Context, id payment.ID) ([]Event, error) {
 			return nil, fmt.Errorf("read the events of %s: %w", id, err)
 		}
 		all = append(all, events...)
-		if !list.HasMore || list.NextCursor == "" {
+		if !list.HasMore || len(events) == 0 {
 			return all, nil
 		}
-		next = "?" + url.Values{"after": {list.NextCursor}}.Encode()
+		behind = "&after=" + strconv.FormatInt(all[len(all)-1].Sequence, 10)
 	}
 	return nil, fmt.Errorf("read the events of %s: there are more than %d pages", id, historyPagesMax)
 }
@@ -107,8 +111,8 @@ func (c *Client) Events(ctx context.Context, id payment.ID) ([]Event, error) {
 // asked.
 func (c *Client) Watch(ctx context.Context, id payment.ID) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		given := int64(-1) // the sequence of the last event
-		for seen, err := range c.looks(ctx, id) {
+		given := map[string]bool{} // by ID: a conflict may come behind events of a higher sequence
+		for seen, err := range c.looks(ctx, id, 0) {
 			var events []Event
 			if err == nil {
 				events, err = c.Events(ctx, id) // what was seen is among them by now
@@ -118,10 +122,10 @@ func (c *Client) Watch(ctx context.Context, id payment.ID) iter.Seq2[Event, erro
 				return
 			}
 			for _, event := range events {
-				if event.Sequence > given && !yield(event, nil) {
+				if !given[event.ID] && !yield(event, nil) {
 					return
 				}
-				given = max(given, event.Sequence)
+				given[event.ID] = true
 			}
 			if seen.Final {
 				return

@@ -38,7 +38,7 @@ func (c *Client) Wait(ctx context.Context, id payment.ID) (Payment, error) {
 
 // waitFrom is Wait for a payment that was seen before.
 func (c *Client) waitFrom(ctx context.Context, last Payment) (Payment, error) {
-	for seen, err := range c.looks(ctx, last.ID) {
+	for seen, err := range c.looks(ctx, last.ID, c.holdMost(ctx)) {
 		switch {
 		case err != nil && last.State != "":
 			return last, fmt.Errorf("wait for %s: still %s: %w", last.ID, last.State, err)
@@ -52,14 +52,15 @@ func (c *Client) waitFrom(ctx context.Context, last Payment) (Payment, error) {
 	return last, nil // never: only an error ends the looks
 }
 
-// looks gives a payment as it is, and then whenever there is news of it. It ends with an
-// error: the context's, or why the API cannot be asked.
-func (c *Client) looks(ctx context.Context, id payment.ID) iter.Seq2[Payment, error] {
+// looks gives a payment as it is, and then whenever there is news of it. The first answer
+// may be held back, too: without an entity tag the API takes nothing but the end for news.
+// It ends with an error: the context's, or why the API cannot be asked.
+func (c *Client) looks(ctx context.Context, id payment.ID, hold time.Duration) iter.Seq2[Payment, error] {
 	return func(yield func(Payment, error) bool) {
 		etag := ""
 		for poll := 0; ; poll++ {
 			asked := time.Now()
-			seen, err := c.look(ctx, id, etag, c.holdMost(ctx))
+			seen, err := c.look(ctx, id, etag, hold)
 			if err != nil {
 				yield(Payment{}, err)
 				return
@@ -69,8 +70,9 @@ func (c *Client) looks(ctx context.Context, id payment.ID) iter.Seq2[Payment, er
 				return
 			}
 			isNew := seen.etag != etag
-			etag = seen.etag
-			if seen.held && (isNew || time.Since(asked) >= heldMin) {
+			isFirst := etag == "" && hold == 0 // of those that may be held back the next one is the first
+			etag, hold = seen.etag, c.holdMost(ctx)
+			if seen.held && time.Since(asked) >= heldMin || isNew && (seen.held || isFirst) {
 				poll = -1
 			} else if !sleep(ctx, pollAfter(poll, seen.payment.RetryAfter)) {
 				yield(Payment{}, context.Cause(ctx))

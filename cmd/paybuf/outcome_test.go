@@ -62,9 +62,12 @@ func (a *outcomeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case a.states[id] == nil:
 		problemOf(w, http.StatusNotFound, "not_found", "there is no such payment")
 	case isHistory:
-		writeJSON(w, `{"object":"list","data":[%s],"next_cursor":null,"has_more":false}`, strings.Join(a.history(id), ","))
+		writeJSON(w, `{"object":"list","data":[%s],"has_more":false}`, strings.Join(a.history(id), ","))
 	default:
 		a.looks[id] = min(a.looks[id]+1, len(a.states[id]))
+		if r.Header.Get("Prefer") != "" && r.Header.Get("If-None-Match") == "" {
+			a.looks[id] = len(a.states[id]) // the end is what is waited for
+		}
 		w.Header().Set("ETag", fmt.Sprintf(`"v%d"`, a.looks[id]))
 		w.Header().Set("Preference-Applied", "wait")
 		writeJSON(w, "%s", a.payment(id, a.states[id][a.looks[id]-1]))
