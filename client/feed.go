@@ -46,13 +46,18 @@ type FeedPage struct {
 }
 
 // FeedPage reads the events behind opts.After. With Wait it comes when there is one, or
-// when that time is up.
+// when that time is up; behind FeedLatest it comes at once and with one event at most,
+// since there must be a place to go on from before anything is waited for.
 func (c *Client) FeedPage(ctx context.Context, opts FeedOptions) (FeedPage, error) {
+	if opts.After == FeedLatest {
+		opts.Limit, opts.Wait = 1, -1
+	}
 	query := url.Values{"limit": {strconv.Itoa(opts.limit())}}
 	if opts.After != "" {
 		query.Set("after", opts.After)
 	}
-	what := call{path: eventsPath + "?" + query.Encode(), hold: min(opts.wait(), c.holdMost(ctx)), holdParam: "wait"}
+	hold := min(opts.wait(), c.holdMost(ctx))
+	what := call{path: eventsPath + "?" + query.Encode(), hold: hold, holdParam: "wait"}
 	list, err := c.listEvents(ctx, what)
 	if err != nil {
 		return FeedPage{}, fmt.Errorf("read the feed: %w", err)
@@ -81,7 +86,7 @@ func (c *Client) FeedPage(ctx context.Context, opts FeedOptions) (FeedPage, erro
 func (c *Client) Pages(ctx context.Context, opts FeedOptions) iter.Seq2[FeedPage, error] {
 	return func(yield func(FeedPage, error) bool) {
 		for quiet := 0; ; quiet++ {
-			asked := time.Now()
+			asked, atLatest := time.Now(), opts.After == FeedLatest
 			page, err := c.FeedPage(ctx, opts)
 			if ctx.Err() != nil {
 				yield(FeedPage{}, fmt.Errorf("read the feed: %w", context.Cause(ctx)))
@@ -93,7 +98,7 @@ func (c *Client) Pages(ctx context.Context, opts FeedOptions) iter.Seq2[FeedPage
 			if err == nil && !opts.goOn(page) {
 				return
 			}
-			if err == nil && (len(page.Events) > 0 || time.Since(asked) >= heldMin) {
+			if err == nil && (len(page.Events) > 0 || atLatest || time.Since(asked) >= heldMin) {
 				quiet = -1
 			} else if !sleep(ctx, pollAfter(quiet, 0)) {
 				yield(FeedPage{}, fmt.Errorf("read the feed: %w", context.Cause(ctx)))

@@ -111,6 +111,7 @@ func TestFeed_waitsForWhatComes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var queries []string
 		api := feedOf(&queries,
+			page("cur_a", false),
 			holds(25*time.Second, page("cur_b", false)),
 			holds(5*time.Second, page("cur_c", false, eventJSON(1, "queued", payment.Paying))))
 		began := time.Now()
@@ -123,7 +124,7 @@ func TestFeed_waitsForWhatComes(t *testing.T) {
 		if took := time.Since(began); took != 30*time.Second {
 			t.Errorf("took %s", took)
 		}
-		if want := []string{"after=latest&limit=100&wait=25", "after=cur_b&limit=100&wait=25"}; !slices.Equal(queries, want) {
+		if want := []string{"after=latest&limit=1", "after=cur_a&limit=100&wait=25", "after=cur_b&limit=100&wait=25"}; !slices.Equal(queries, want) {
 			t.Errorf("asked %q, want %q", queries, want)
 		}
 	})
