@@ -10,8 +10,11 @@ import (
 
 const (
 	finalsBytesDefault = 16 << 20
-	// finalFor bounds how long an answer lacks a successor whose announcement was lost.
-	finalFor = 5 * time.Second
+	// finalFor bounds how long an answer lacks a successor whose announcement was lost,
+	// and finalBlindFor while announcements cannot come. To read 10,000 payments again
+	// every five seconds costs a fifth of all answers about them.
+	finalFor      = 30 * time.Second
+	finalBlindFor = 5 * time.Second
 	// entryBytes is about what an answer takes besides its texts: itself, its place in
 	// the list and the one in the map.
 	entryBytes = 400
@@ -21,7 +24,8 @@ const (
 // can change of such a payment is that another one tries it again. It is safe for
 // concurrent use; a nil one remembers nothing.
 type Finals struct {
-	bytesMax int
+	bytesMax  int
+	connected func() bool
 
 	mu      sync.Mutex
 	entries map[finalKey]*list.Element
@@ -40,19 +44,23 @@ type finalKey struct {
 type finalEntry struct {
 	key   finalKey
 	shown *shown
-	until time.Time
+	since time.Time
 }
 
 func (e *finalEntry) bytes() int {
 	return entryBytes + len(e.key.tenant) + len(e.key.id) + len(e.shown.body) + len(e.shown.base) + len(e.shown.etag)
 }
 
-// NewFinals remembers as much as fits into bytesMax; 16 MiB if 0.
-func NewFinals(bytesMax int) *Finals {
+// NewFinals remembers as much as fits into bytesMax; 16 MiB if 0. connected tells
+// whether changes are announced at the moment; if nil, they always are.
+func NewFinals(bytesMax int, connected func() bool) *Finals {
 	if bytesMax == 0 {
 		bytesMax = finalsBytesDefault
 	}
-	return &Finals{bytesMax: bytesMax, entries: map[finalKey]*list.Element{}}
+	if connected == nil {
+		connected = func() bool { return true }
+	}
+	return &Finals{bytesMax: bytesMax, connected: connected, entries: map[finalKey]*list.Element{}}
 }
 
 // find gives the answer with that base, nil if there is none. mark stands for this
@@ -60,6 +68,10 @@ func NewFinals(bytesMax int) *Finals {
 func (f *Finals) find(tenant payment.TenantID, id payment.ID, base string, now time.Time) (found *shown, mark uint64) {
 	if f == nil {
 		return nil, 0
+	}
+	keptFor := finalFor
+	if !f.connected() {
+		keptFor = finalBlindFor
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -69,7 +81,7 @@ func (f *Finals) find(tenant payment.TenantID, id payment.ID, base string, now t
 		return nil, f.dropped
 	}
 	entry := at.Value.(*finalEntry) //nolint:forcetypeassert // of ours
-	if !now.Before(entry.until) || entry.shown.base != base {
+	if now.Sub(entry.since) >= keptFor || entry.shown.base != base {
 		f.misses++
 		return nil, f.dropped
 	}
@@ -84,7 +96,7 @@ func (f *Finals) keep(p payment.Payment, s *shown, mark uint64, now time.Time) {
 	if f == nil || p.Bare() {
 		return
 	}
-	entry := &finalEntry{key: finalKey{p.Tenant, p.ID}, shown: s, until: now.Add(finalFor)}
+	entry := &finalEntry{key: finalKey{p.Tenant, p.ID}, shown: s, since: now}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.dropped != mark || entry.bytes() > f.bytesMax {

@@ -14,7 +14,7 @@ import (
 // finals is a service that remembers final payments, with one of them.
 func finals(t *testing.T, bytesMax int) (*service, *status.Finals, payment.Payment) {
 	t.Helper()
-	f := status.NewFinals(bytesMax)
+	f := status.NewFinals(bytesMax, nil)
 	service := serve(t, status.Config{Finals: f})
 	p := in(request(t, "acme", "A-1"), payment.Failed, 2)
 	service.world.claim(p)
@@ -119,7 +119,7 @@ func TestFinals_takeNoMoreThanTheirBytes(t *testing.T) {
 	service.world.questions()
 	service.get(t, object.Path(first.ID))
 	wantAsked(t, service.world) // the others were dropped
-	small := status.NewFinals(100)
+	small := status.NewFinals(100, nil)
 	service = serve(t, status.Config{Finals: small})
 	service.world.claim(first)
 	service.get(t, object.Path(first.ID))

@@ -104,7 +104,7 @@ func TestGet_whatIsWorthWaitingFor(t *testing.T) {
 func TestGet_whatIsEnoughAlreadyIsAnsweredAtOnce(t *testing.T) {
 	for _, state := range []payment.State{payment.Succeeded, payment.Failed, payment.Canceled, payment.Parked} {
 		hub := &waiting{}
-		service := serve(t, status.Config{Waiting: hub, Finals: status.NewFinals(0)})
+		service := serve(t, status.Config{Waiting: hub, Finals: status.NewFinals(0, nil)})
 		p := in(request(t, "acme", "A-1"), state, 3)
 		service.world.claim(p)
 		for range 2 {

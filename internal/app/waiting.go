@@ -23,7 +23,7 @@ func (a *App) startWaiting(context.Context) error {
 	if a.db == nil || !a.opts.servesClients() {
 		return nil
 	}
-	a.finals = status.NewFinals(0)
+	a.finals = status.NewFinals(0, a.buffer.Connected)
 	a.hub = await.New(a.db, await.Config{
 		Connected: a.buffer.Connected,
 		Logger:    a.log.With(slog.String("part", "waiting")),
