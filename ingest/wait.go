@@ -16,12 +16,13 @@ const (
 	pollMax   = time.Minute
 )
 
-// Waiting lets a request wait until a payment is enough, until a time, or until ctx
-// ends, and gives the last that it has read: without an ID if it has read none.
-// honoured is false if there was no place to wait.
+// Waiting lets a request wait until see says that a payment is enough, until a time,
+// or until ctx ends. see is called with each version that is read meanwhile, one after
+// the other and not after Wait has returned. honoured is false if there was no place to
+// wait.
 type Waiting interface {
 	Wait(ctx context.Context, tenant payment.TenantID, id payment.ID, until time.Time,
-		enough func(payment.Payment) bool) (last payment.Payment, honoured bool)
+		see func(payment.Payment) (enough bool)) (honoured bool)
 }
 
 // Queue estimates when a request that waits will be claimed: between pollAfter and
@@ -55,15 +56,17 @@ func (h *Handler) await(
 	if wish.Wait == 0 || h.cfg.Waiting == nil {
 		return payment.Payment{}, false
 	}
+	see := func(p payment.Payment) bool {
+		if final = p.State.Final(); final {
+			outcome = p
+		}
+		return final || p.State == payment.Parked // that takes a person, and longer than any wait
+	}
 	started := time.Now()
-	last, honoured := h.cfg.Waiting.Wait(r.Context(), request.Tenant, request.ID, began.Add(wish.Wait), worthAnswering)
+	honoured := h.cfg.Waiting.Wait(r.Context(), request.Tenant, request.ID, began.Add(wish.Wait), see)
 	prefer.Observe(w, time.Since(started))
 	if honoured {
 		prefer.AppliedWait(w.Header(), wish.Wait)
 	}
-	return last, honoured && last.State.Final()
+	return outcome, final
 }
-
-// worthAnswering ends a wait. A parked payment takes a person, and longer than any
-// wait.
-func worthAnswering(p payment.Payment) bool { return p.State.Final() || p.State == payment.Parked }

@@ -24,14 +24,16 @@ type waiting struct {
 }
 
 func (w *waiting) Wait(
-	_ context.Context, tenant payment.TenantID, id payment.ID, until time.Time, enough func(payment.Payment) bool,
-) (payment.Payment, bool) {
+	_ context.Context, tenant payment.TenantID, id payment.ID, until time.Time, see func(payment.Payment) bool,
+) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.asked++
 	p := payment.Payment{Request: payment.Request{ID: id, Tenant: tenant, OrderNumber: "A-1001"}, State: w.state, Version: 2}
-	w.enough, w.until = enough(p), until
-	return p, !w.refuses
+	if w.until = until; !w.refuses {
+		w.enough = see(p)
+	}
+	return !w.refuses
 }
 
 func prefers(lists ...string) func(*http.Request) {

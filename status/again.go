@@ -21,7 +21,7 @@ type Queue interface {
 
 // askAgainIn is when there may be news of a payment that is not final. Any may be
 // canceled, or taken over by a person, before its time.
-func (h *Handler) askAgainIn(p payment.Payment, now time.Time) time.Duration {
+func (h *Handler) askAgainIn(p *payment.Payment, now time.Time) time.Duration {
 	switch p.State {
 	case payment.Queued:
 		if h.cfg.Queue != nil {

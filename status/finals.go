@@ -92,7 +92,7 @@ func (f *Finals) find(tenant payment.TenantID, id payment.ID, base string, now t
 
 // keep remembers the answer about a payment that was read after mark. A bare one is
 // not final in all its parts: its request may come.
-func (f *Finals) keep(p payment.Payment, s *shown, mark uint64, now time.Time) {
+func (f *Finals) keep(p *payment.Payment, s *shown, mark uint64, now time.Time) {
 	if f == nil || p.Bare() {
 		return
 	}

@@ -14,7 +14,7 @@ func TestFinals_areReadAgainAfterAWhile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := payment.Payment{Request: payment.Request{ID: "pay_1", Tenant: "acme", Money: money}, State: payment.Failed}
+	p := &payment.Payment{Request: payment.Request{ID: "pay_1", Tenant: "acme", Money: money}, State: payment.Failed}
 	began := time.Now()
 	f.keep(p, &shown{etag: `"v2"`}, 0, began)
 	for _, test := range []struct {

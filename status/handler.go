@@ -95,13 +95,12 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
 		answer(w, r, known)
 		return
 	}
-	found, err := h.payment(r.Context(), tenant, id)
+	found, err := h.await(w, r, tenant, id, began)
 	if err != nil {
 		problem.Write(w, r, err)
 		return
 	}
-	found = h.await(w, r, found, began)
-	shown, err := answerOf(found, base)
+	shown, err := answerOf(*found, base)
 	if err != nil {
 		problem.Write(w, r, err)
 		return

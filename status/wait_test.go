@@ -27,17 +27,20 @@ type waiting struct {
 }
 
 func (w *waiting) Wait(
-	ctx context.Context, tenant payment.TenantID, id payment.ID, until time.Time, enough func(payment.Payment) bool,
-) (payment.Payment, bool) {
+	ctx context.Context, tenant payment.TenantID, id payment.ID, until time.Time, see func(payment.Payment) bool,
+) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.asked++
-	w.tenant, w.id, w.until, w.enough = tenant, id, until, enough(w.then)
+	w.tenant, w.id, w.until = tenant, id, until
+	if w.then.ID != "" {
+		w.enough = see(w.then)
+	}
 	if w.left != nil {
 		<-ctx.Done()
 		close(w.left)
 	}
-	return w.then, !w.refuses
+	return !w.refuses
 }
 
 func prefers(value string) func(*http.Request) {

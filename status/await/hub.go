@@ -110,27 +110,26 @@ func (h *Hub) Run(ctx context.Context) {
 	h.Release()
 }
 
-// Wait waits for a payment of the tenant that is enough, until a time or until ctx
-// ends, and gives the last one that was read: it has no ID if there was none. A
-// payment that nobody has claimed yet is waited for. Honoured is false if there was
-// no place to wait, or if the hub has been released: then nothing was read.
+// Wait shows the tenant's payment to see, as often as it is read, until that says that
+// it is enough, until a time, or until ctx ends. A payment that nobody has claimed yet
+// is waited for. see is called by one at a time, must be quick, and is not called any
+// more when Wait returns. honoured is false if there was no place to wait, or if the
+// hub has been released: then see was never called.
 func (h *Hub) Wait(
-	ctx context.Context, tenant payment.TenantID, id payment.ID, until time.Time, enough func(payment.Payment) bool,
-) (last payment.Payment, honoured bool) {
-	s := h.sit(tenant, id, until, enough)
+	ctx context.Context, tenant payment.TenantID, id payment.ID, until time.Time,
+	see func(payment.Payment) (enough bool),
+) (honoured bool) {
+	s := h.sit(tenant, id, until, see)
 	if s == nil {
 		h.refused.Add(1)
-		return payment.Payment{}, false
+		return false
 	}
 	select {
 	case <-s.done:
 	case <-ctx.Done():
 		h.leave(s)
 	}
-	if s.last == nil { // nobody else has s from here on
-		return payment.Payment{}, true
-	}
-	return *s.last, true
+	return true
 }
 
 // Changed wakes those who wait for what has changed. It takes well under a
@@ -153,7 +152,7 @@ func (h *Hub) Changed(changes []payment.Change) {
 	}
 }
 
-// Release gives all who wait what is known, and refuses others from then on.
+// Release ends all waits, and refuses others from then on.
 func (h *Hub) Release() {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -113,7 +113,11 @@ func (s *stage) start(ctx context.Context, id payment.ID, wait time.Duration) <-
 	ended := make(chan waited, 1)
 	began := time.Now()
 	go func() {
-		last, honoured := s.Wait(ctx, "acme", id, began.Add(wait), final)
+		var last payment.Payment
+		honoured := s.Wait(ctx, "acme", id, began.Add(wait), func(p payment.Payment) bool {
+			last = p
+			return p.State.Final()
+		})
 		ended <- waited{last, honoured, time.Since(began)}
 	}()
 	synctest.Wait()
@@ -299,9 +303,13 @@ func TestWait_aTenantIsNeverGivenAnothers(t *testing.T) {
 	inTime(t, Config{}, func(s *stage) {
 		s.rows.put("pay_1", payment.Succeeded, 2)
 		began := time.Now()
-		last, honoured := s.Wait(s.t.Context(), "other", "pay_1", began.Add(3*time.Second), final)
-		if last.ID != "" || !honoured || time.Since(began) != 3*time.Second {
-			t.Errorf("got %+v after %s", last, time.Since(began))
+		shown := false
+		honoured := s.Wait(s.t.Context(), "other", "pay_1", began.Add(3*time.Second), func(payment.Payment) bool {
+			shown = true
+			return true
+		})
+		if shown || !honoured || time.Since(began) != 3*time.Second {
+			t.Errorf("shown: %v, after %s", shown, time.Since(began))
 		}
 	})
 }
@@ -311,8 +319,11 @@ func TestWait_aSuccessorWakesWithoutANewVersion(t *testing.T) {
 		s.rows.put("pay_1", payment.Failed, 2)
 		ended := make(chan payment.Payment, 1)
 		go func() {
-			last, _ := s.Wait(s.t.Context(), "acme", "pay_1", time.Now().Add(8*time.Second),
-				func(p payment.Payment) bool { return p.RetriedBy != "" })
+			var last payment.Payment
+			s.Wait(s.t.Context(), "acme", "pay_1", time.Now().Add(8*time.Second), func(p payment.Payment) bool {
+				last = p
+				return p.RetriedBy != ""
+			})
 			ended <- last
 		}()
 		s.sleep(time.Second)
@@ -348,7 +359,7 @@ func TestWait_whoLeavesFreesTheirPlaceAtOnce(t *testing.T) {
 	inTime(t, Config{WaitersMax: 1, TenantShare: 1}, func(s *stage) {
 		ctx, leave := context.WithCancel(s.t.Context())
 		ended := s.start(ctx, "pay_1", 30*time.Second)
-		if _, honoured := s.Wait(s.t.Context(), "acme", "pay_2", time.Now().Add(time.Second), final); honoured {
+		if honoured := s.Wait(s.t.Context(), "acme", "pay_2", time.Now().Add(time.Second), final); honoured {
 			t.Error("there was a place for two")
 		}
 		leave()
@@ -382,7 +393,7 @@ func TestRelease_endsAllWaitsAtOnce(t *testing.T) {
 		s.sleep(time.Second)
 		s.Release()
 		s.want("a released one", <-ended, payment.Paying, time.Second, time.Second)
-		if _, honoured := s.Wait(s.t.Context(), "acme", "pay_1", time.Now().Add(time.Second), final); honoured {
+		if honoured := s.Wait(s.t.Context(), "acme", "pay_1", time.Now().Add(time.Second), final); honoured {
 			t.Error("somebody may wait after the release")
 		}
 		s.wantEmpty()

@@ -105,8 +105,7 @@ func (h *Hub) show(p payment.Payment) {
 		if s.tenant != p.Tenant {
 			continue
 		}
-		s.last = &p
-		if s.enough(p) {
+		if s.see(p) {
 			h.given.Add(1)
 			h.finish(s)
 		}

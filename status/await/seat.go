@@ -12,12 +12,11 @@ import (
 type seat struct {
 	watch  *watch
 	tenant payment.TenantID
-	enough func(payment.Payment) bool
+	see    func(payment.Payment) (enough bool)
 	until  time.Time
-	place  int              // in byEnd, -1 when the wait is over
-	row    int              // in its watch
-	last   *payment.Payment // nil until one was read
-	done   chan struct{}    // closed when the wait is over
+	place  int           // in byEnd, -1 when the wait is over
+	row    int           // in its watch
+	done   chan struct{} // closed when the wait is over
 }
 
 // watch is a payment that somebody waits for.
@@ -34,7 +33,7 @@ type watch struct {
 // sit takes a place, nil if there is none. The payment is read at once: whatever
 // happened before now was announced to nobody.
 func (h *Hub) sit(
-	tenant payment.TenantID, id payment.ID, until time.Time, enough func(payment.Payment) bool,
+	tenant payment.TenantID, id payment.ID, until time.Time, see func(payment.Payment) (enough bool),
 ) *seat {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -51,7 +50,7 @@ func (h *Hub) sit(
 	}
 	w.looked = time.Now()
 	h.round.add(w)
-	s := &seat{watch: w, tenant: tenant, enough: enough, until: until, row: len(w.seats), done: make(chan struct{})}
+	s := &seat{watch: w, tenant: tenant, see: see, until: until, row: len(w.seats), done: make(chan struct{})}
 	w.seats = append(w.seats, s)
 	h.tenants[tenant]++
 	heap.Push(&h.due, s)
