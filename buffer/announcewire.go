@@ -49,8 +49,8 @@ func encodeChanges(changes []payment.Change, bytesMax int) (message []byte, enco
 		} else {
 			message = append(message, changedAlone)
 		}
-		message = binary.AppendUvarint(message, uint64(c.Version)) //nolint:gosec // counts from 1
-		message = append(append(message, byte(len(c.Tenant))), c.Tenant...)
+		message = binary.AppendUvarint(message, uint64(c.Version))          //nolint:gosec // counts from 1
+		message = append(append(message, byte(len(c.Tenant))), c.Tenant...) //nolint:gosec // textBytesMax fits
 	}
 	return message, len(changes)
 }
