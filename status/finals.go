@@ -11,8 +11,9 @@ import (
 const (
 	finalsBytesDefault = 16 << 20
 	// finalFor bounds how long an answer lacks a successor whose announcement was lost,
-	// and finalBlindFor while announcements cannot come. To read 10,000 payments again
-	// every five seconds costs a fifth of all answers about them.
+	// and finalBlindFor while announcements cannot come. With five
+	// seconds for both, an eighth of the process' time went into reading 10,000 payments
+	// that were all asked for in turn.
 	finalFor      = 30 * time.Second
 	finalBlindFor = 5 * time.Second
 	// entryBytes is about what an answer takes besides its texts: itself, its place in
