@@ -29,7 +29,8 @@ type Buffer struct {
 	pub    *publisher
 	keys   *Directory
 
-	bindings *bindings
+	bindings  *bindings
+	announcer *announcer
 
 	journal *journal.Journal // nil if the durability needs none
 	late    chan lateAnswer  // looked at after the request was accepted
@@ -84,11 +85,13 @@ func (b *Buffer) open(ctx context.Context) error {
 	b.remember(ctx)
 	b.audit = newAuditor(b)
 	b.late = make(chan lateAnswer, b.cfg.InFlightMax)
+	b.announcer = newAnnouncer(b.nc, b.cfg.Logger)
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	b.stop = stop
 	b.wg.Go(func() { b.pub.run(background) })
 	b.wg.Go(func() { b.pub.watch(background) })
 	b.wg.Go(func() { b.runLate(background) })
+	b.wg.Go(func() { b.announcer.run(background) })
 	b.wg.Go(func() { b.keys.run(background) })
 	b.wg.Go(func() { b.bindings.watch(background) })
 	if b.journal != nil {

@@ -74,7 +74,7 @@ func (h *BatchHandler) accept(
 	if failed != nil {
 		problem.Observe(w, failed)
 	}
-	header.Set("Retry-After", problem.Seconds(max(pollAfter, retryAfterOf(failed))))
+	header.Set("Retry-After", problem.Seconds(max(h.cfg.askIn(items[kept].receipt.First), retryAfterOf(failed))))
 	if err := object.Write(w, http.StatusAccepted, answer); err != nil {
 		problem.Observe(w, err)
 	}

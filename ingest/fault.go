@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/paybuf/paybuf/internal/fault"
 	"github.com/paybuf/paybuf/payment"
@@ -9,8 +10,8 @@ import (
 
 // acceptFirst is what a handler must never do, for a test to see that it is
 // noticed: it answers before the buffer has the request.
-func (h *Handler) acceptFirst(w http.ResponseWriter, r *http.Request, request payment.Request) {
-	h.accept(w, r, payment.Receipt{First: request})
+func (h *Handler) acceptFirst(w http.ResponseWriter, r *http.Request, request payment.Request, began time.Time) {
+	h.accept(w, r, payment.Receipt{First: request}, began)
 	answered(w)
 	_, _ = h.put(r.Context(), request)
 }

@@ -58,6 +58,11 @@ type Config struct {
 	// OutcomeTimeout limits such questions; after it the first answer is repeated, and
 	// a token's request is to be sent again. 250 ms if 0.
 	OutcomeTimeout time.Duration
+	// Waiting, if not nil, lets a request wait for its outcome. Without it the preference
+	// to wait is ignored.
+	Waiting Waiting
+	// Queue, if not nil, tells when the outcome should first be asked for.
+	Queue Queue
 	// BodyTimeout limits the arrival of a body; 10 s if 0.
 	BodyTimeout time.Duration
 	// BatchTimeout limits the wait of a batch for the buffer; 15 s if 0.
@@ -99,9 +104,6 @@ const bodyBytesMax = 64 << 10
 // durabilityHeader says what holds a request that was accepted.
 const durabilityHeader = "Paybuf-Durability"
 
-// pollAfter is when a client should first ask for the outcome.
-const pollAfter = time.Second
-
 var errOutcomeSlow = errors.New("the outcome of a repeated payment was not found in time")
 
 // New makes a handler that derives ids with key.
@@ -115,6 +117,7 @@ func (h *Handler) Routes(r chi.Router) {
 }
 
 func (h *Handler) create(w http.ResponseWriter, r *http.Request) {
+	began := time.Now()
 	tenant, err := h.auth.Authenticate(r)
 	if err != nil {
 		problem.Write(w, r, err)
@@ -126,7 +129,7 @@ func (h *Handler) create(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if fault.Dropped(fault.Receipt) {
-		h.acceptFirst(w, r, request)
+		h.acceptFirst(w, r, request, began)
 		return
 	}
 	receipt, err := h.putOnce(r, request)
@@ -135,7 +138,7 @@ func (h *Handler) create(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	fault.At(fault.IngestPut)
-	h.accept(w, r, receipt)
+	h.accept(w, r, receipt, began)
 	answered(w)
 }
 
@@ -204,8 +207,8 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // accept answers a request that is kept. A repeated one gets the first answer, or
-// better: the outcome, if there is one.
-func (h *Handler) accept(w http.ResponseWriter, r *http.Request, receipt payment.Receipt) {
+// better: the outcome, if there is one. So does a client that wishes to wait.
+func (h *Handler) accept(w http.ResponseWriter, r *http.Request, receipt payment.Receipt, began time.Time) {
 	base := object.Base(h.cfg.PublicURL, r)
 	header := w.Header()
 	header.Set("Location", object.Path(receipt.First.ID))
@@ -216,11 +219,15 @@ func (h *Handler) accept(w http.ResponseWriter, r *http.Request, receipt payment
 	if receipt.Durability != "" {
 		header.Set(durabilityHeader, receipt.Durability)
 	}
-	if final, ok := h.finalOutcome(w, r, receipt); ok {
-		write(w, http.StatusOK, object.Replayed(final, base))
+	final, ok := h.finalOutcome(w, r, receipt)
+	if !ok {
+		final, ok = h.await(w, r, receipt.First, began)
+	}
+	if ok {
+		write(w, http.StatusOK, object.Outcome(final, base, receipt.Duplicate))
 		return
 	}
-	header.Set("Retry-After", problem.Seconds(pollAfter))
+	header.Set("Retry-After", problem.Seconds(h.cfg.askIn(receipt.First)))
 	write(w, http.StatusAccepted, object.Accepted(receipt.First, base, receipt.Duplicate))
 }
 

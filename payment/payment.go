@@ -52,9 +52,10 @@ type Work struct {
 // if the row still has Version, the fence.
 type Outcome struct {
 	ID      ID
-	Version int64 // of the Work this is about
-	From    State // of the Work
-	To      State // may equal From: nothing new, ask again after NextIn
+	Tenant  TenantID // for whoever is told of the change
+	Version int64    // of the Work this is about
+	From    State    // of the Work
+	To      State    // may equal From: nothing new, ask again after NextIn
 
 	NextIn time.Duration // from the write, by the database's clock; ignored if To is final or Parked
 	Answer Answer        // what the payer said

@@ -53,6 +53,7 @@ func (db *DB) Cancel(ctx context.Context, c payment.Cancellation) (payment.Payme
 	})
 	if err == nil {
 		fault.At(fault.PostgresCanceled)
+		db.tellOne(canceled)
 	}
 	return canceled, err
 }

@@ -51,6 +51,9 @@ func (db *DB) Claim(
 		claimed, rest, err = insertPayments(ctx, q, requests, lease)
 		return err
 	})
+	if err == nil {
+		db.tellClaimed(requests, rest)
+	}
 	if err != nil || len(rest) == 0 {
 		return claimed, err
 	}
@@ -71,8 +74,8 @@ func (db *DB) claimWithConflicts(
 	ctx context.Context, requests, conflicts []payment.Request, lease time.Duration,
 ) (payment.Claimed, error) {
 	var claimed payment.Claimed
+	var rest []payment.Request
 	err := db.transact(ctx, "claim payments and record conflicts", func(ctx context.Context, q querier) error {
-		var rest []payment.Request
 		var err error
 		if claimed, rest, err = insertPayments(ctx, q, requests, lease); err != nil {
 			return err
@@ -86,6 +89,7 @@ func (db *DB) claimWithConflicts(
 	if err != nil {
 		return payment.Claimed{}, err
 	}
+	db.tellClaimed(requests, rest)
 	return claimed, nil
 }
 

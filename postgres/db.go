@@ -28,6 +28,11 @@ type Config struct {
 	// CallTimeout limits a whole call: waiting for a connection, its statements
 	// and their repetitions. 0 means three times StatementTimeout.
 	CallTimeout time.Duration
+	// Committed, if not nil, is told what a commit of Claim, Lease, Settle, Cancel,
+	// Release or JudgeCharges has changed, before that returns. It must not block. A
+	// commit whose success is not known is not told of, and of Settle's outcomes also
+	// those that came too late are: these are hints.
+	Committed func([]payment.Change)
 }
 
 const (

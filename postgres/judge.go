@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -41,7 +42,7 @@ var settleByStatementSQL = `
 		  FROM settled
 	), ` + told(`SELECT id, tenant_id, version, 'payment.' || state, state, was, `+failureDetail+`, updated_at
 		  FROM settled`) + `
-	SELECT id FROM settled`
+	SELECT id, tenant_id, version FROM settled`
 
 const recordFindingsSQL = `
 	INSERT INTO discrepancies (kind, reference, charge_id, detail, statement, first_at, last_at)
@@ -75,15 +76,17 @@ func (db *DB) JudgeCharges(
 	if err != nil {
 		return nil, err
 	}
+	var moved map[string]payment.Change
 	err = db.transact(ctx, "judge charges", func(ctx context.Context, q querier) error {
-		moved, err := settleByStatement(ctx, q, steps)
+		var err error
+		moved, err = settleByStatement(ctx, q, steps)
 		if err != nil {
 			return err
 		}
 		var inTime []payment.ChargeJudgement
 		late = nil // a clash may have this run again
 		for _, j := range judgements {
-			if j.To != "" && !moved[j.Reference] {
+			if _, ours := moved[j.Reference]; j.To != "" && !ours {
 				late = append(late, j)
 			} else {
 				inTime = append(inTime, j)
@@ -97,6 +100,7 @@ func (db *DB) JudgeCharges(
 	if err != nil {
 		return nil, err
 	}
+	db.tell(func() []payment.Change { return slices.Collect(maps.Values(moved)) })
 	return late, nil
 }
 
@@ -116,8 +120,11 @@ func stepsOf(judgements []payment.ChargeJudgement) ([]payment.ChargeJudgement, e
 	return slices.CompactFunc(steps, func(a, b payment.ChargeJudgement) bool { return a.Reference == b.Reference }), nil
 }
 
-func settleByStatement(ctx context.Context, q querier, steps []payment.ChargeJudgement) (map[string]bool, error) {
-	moved := map[string]bool{}
+// settleByStatement gives what it moved, by the reference.
+func settleByStatement(
+	ctx context.Context, q querier, steps []payment.ChargeJudgement,
+) (map[string]payment.Change, error) {
+	moved := map[string]payment.Change{}
 	if len(steps) == 0 {
 		return moved, nil
 	}
@@ -137,9 +144,9 @@ func settleByStatement(ctx context.Context, q querier, steps []payment.ChargeJud
 	if err != nil {
 		return nil, err
 	}
-	var id string
-	_, err = pgx.ForEachRow(rows, []any{&id}, func() error {
-		moved[id] = true
+	var change payment.Change
+	_, err = pgx.ForEachRow(rows, []any{&change.ID, &change.Tenant, &change.Version}, func() error {
+		moved[string(change.ID)] = change
 		return nil
 	})
 	return moved, err

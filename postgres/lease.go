@@ -60,5 +60,8 @@ func (db *DB) Lease(ctx context.Context, limit int, lease time.Duration) ([]paym
 		works, err = readWorks(ctx, q, leaseSQL, min(limit, BatchMax), lease.Microseconds())
 		return err
 	})
+	if err == nil {
+		db.tellLeased(works)
+	}
 	return works, err
 }

@@ -48,6 +48,7 @@ func TestReads_goByTheirIndexes(t *testing.T) {
 		"the unknown":            {listOpenSQL, []any{10, payment.Unknown}, []string{"payments_due"}},
 		"what to cancel":         {targetSQL, []any{"shop", "7", 10, payment.FailurePredecessor}, []string{"payments_order_key"}},
 		"the attempts":           {attemptsSQL, []any{"pay_7", 10}, []string{"attempts_pkey"}},
+		"several by their ids":   {paymentsByIDSQL, []any{[]string{"pay_7", "pay_8"}}, []string{"payments_pkey", "payments_order_key"}},
 		"the releases":           {releasesSQL, []any{"pay_7", 10}, []string{"releases_pkey"}},
 	} {
 		rows, err := db.pool.Query(t.Context(), "EXPLAIN "+read.sql, read.args...)

@@ -269,7 +269,7 @@ func retrying(id payment.ID) func(*payment.Draft) {
 // outcome is what came of a piece of work.
 func outcome(work payment.Work, to payment.State, verdict payment.Verdict) payment.Outcome {
 	return payment.Outcome{
-		ID: work.ID, Version: work.Version, From: work.State, To: to,
+		ID: work.ID, Tenant: work.Tenant, Version: work.Version, From: work.State, To: to,
 		NextIn: time.Hour, Answer: payment.Answer{Verdict: verdict},
 	}
 }

@@ -52,6 +52,17 @@ func (db *DB) onePayment(ctx context.Context, sql string, args ...any) (payment.
 	return found, err
 }
 
+const paymentsByIDSQL = `SELECT ` + paymentColumns + ` FROM payments p WHERE p.id = ANY ($1::text[])`
+
+// PaymentsByID reads those of ids that are payments, of whichever tenants and in no
+// order: whoever shows them sees to it that each tenant gets its own.
+func (db *DB) PaymentsByID(ctx context.Context, ids []payment.ID) ([]payment.Payment, error) {
+	if n := len(ids); n > BatchMax {
+		return nil, refused("read payments: %d ids, at most %d are allowed", n, BatchMax)
+	}
+	return db.manyPayments(ctx, "read payments by their ids", paymentsByIDSQL, ids)
+}
+
 func errNoPayment() error {
 	return &payment.Error{Code: payment.CodeNotFound, Detail: "there is no such payment"}
 }

@@ -70,6 +70,7 @@ func (db *DB) Release(ctx context.Context, r payment.Release) (payment.Payment, 
 		return payment.Payment{}, db.whyNotReleasable(ctx, r)
 	}
 	fault.At(fault.PostgresReleased)
+	db.tellOne(released[0].Payment)
 	return released[0].Payment, nil
 }
 

@@ -89,6 +89,9 @@ func (db *DB) Settle(ctx context.Context, outcomes []payment.Outcome) (settled i
 		return q.QueryRow(ctx, settleStatement(), c.ids, c.versions, c.froms, c.tos, c.nextIns, c.payerReferences,
 			c.failureCodes, c.failureMessages, c.verdicts, c.httpStatuses, c.requestIDs, c.excerpts).Scan(&settled)
 	})
+	if err == nil {
+		db.tellSettled(outcomes)
+	}
 	return settled, err
 }
 

@@ -21,6 +21,7 @@ func (p *Processor) start(calls context.Context, work payment.Work, leaseEnds ti
 	p.workers.Go(func() {
 		defer p.counts.inFlight.Add(-1)
 		outcome := p.step(calls, work, leaseEnds)
+		outcome.Tenant = work.Tenant
 		p.outcomes <- outcome
 		from.release(1)
 	})

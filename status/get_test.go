@@ -43,8 +43,11 @@ func TestGet_onlyWhatIsNotFinalIsToBeAskedForAgain(t *testing.T) {
 		service.world.claim(p)
 		got := service.get(t, object.Path(p.ID))
 		want := "1"
-		if state.Final() {
+		switch {
+		case state.Final():
 			want = ""
+		case state == payment.Parked: // a person's work
+			want = "60"
 		}
 		wantHeader(t, got, "Retry-After", want)
 		if shown := got.payment(t); shown.State != state || shown.Final != state.Final() {
@@ -269,6 +272,29 @@ func TestGet_otherMethodsAreToldWhatIsAllowed(t *testing.T) {
 	got := service.get(t, "/v1/payments/pay_x", func(r *http.Request) { r.Method = http.MethodDelete })
 	got.problem(t, 405, payment.CodeMethodNotAllowed)
 	wantHeader(t, got, "Allow", "GET, HEAD")
+}
+
+func TestGet_whatIsDueLaterNeedNotBeAskedAboutEachSecond(t *testing.T) {
+	for _, state := range []payment.State{payment.Retrying, payment.Unknown, payment.Pending} {
+		for ahead, want := range map[time.Duration]string{time.Hour: "60", 9500 * time.Millisecond: "10", 0: "1"} {
+			service := serve(t, status.Config{})
+			p := in(request(t, "acme", "A-1"), state, 2)
+			p.NextAt = time.Now().Add(ahead)
+			service.world.claim(p)
+			wantHeader(t, service.get(t, object.Path(p.ID)), "Retry-After", want)
+		}
+	}
+}
+
+// queue says of each request that it is claimed in so long.
+type queue time.Duration
+
+func (q queue) ClaimIn(payment.ID, time.Time) time.Duration { return time.Duration(q) }
+
+func TestGet_whatIsQueuedIsToBeAskedAboutWhenItsTurnHasCome(t *testing.T) {
+	service := serve(t, status.Config{Queue: queue(17 * time.Second)})
+	waiting := service.wait(t, "A-1")
+	wantHeader(t, service.get(t, object.Path(waiting.ID)), "Retry-After", "17")
 }
 
 func TestGet_whatWaitsForItsTimeNeedNotBeAskedAboutEachSecond(t *testing.T) {

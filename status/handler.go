@@ -14,6 +14,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/paybuf/paybuf/internal/object"
+	"github.com/paybuf/paybuf/internal/prefer"
 	"github.com/paybuf/paybuf/internal/problem"
 	"github.com/paybuf/paybuf/payment"
 )
@@ -45,15 +46,16 @@ type Config struct {
 	PublicURL string
 	// ReadTimeout limits all the look-ups of one request; 5 s if 0.
 	ReadTimeout time.Duration
+	// Waiting, if not nil, lets requests wait for a change. Without it the preference to
+	// wait is ignored.
+	Waiting Waiting
+	// Queue, if not nil, tells when what waits for its claim should be asked about again.
+	Queue Queue
+	// Finals, if not nil, remembers the answers about final payments.
+	Finals *Finals
 }
 
-const (
-	readTimeoutDefault = 5 * time.Second
-	// pollAfter is when a client should ask again for a payment that is not final.
-	pollAfter = time.Second
-	// scheduledPollMax is the same while a payment waits for its time.
-	scheduledPollMax = time.Minute
-)
+const readTimeoutDefault = 5 * time.Second
 
 // Handler answers GET and HEAD of /v1/payments and /v1/payments/{id}.
 type Handler struct {
@@ -81,37 +83,62 @@ func (h *Handler) Routes(r chi.Router) {
 }
 
 func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
+	began := time.Now()
 	tenant, err := h.auth.Authenticate(r)
 	if err != nil {
 		problem.Write(w, r, err)
 		return
 	}
-	found, err := h.payment(r.Context(), tenant, object.IDOf(r, h.key, tenant))
+	id, base := object.IDOf(r, h.key, tenant), object.Base(h.cfg.PublicURL, r)
+	known, mark := h.cfg.Finals.find(tenant, id, base, began)
+	if known != nil && !prefer.Given(r.Header) {
+		answer(w, r, known)
+		return
+	}
+	found, err := h.await(w, r, tenant, id, began)
 	if err != nil {
 		problem.Write(w, r, err)
 		return
 	}
-	etag := object.ETag(found)
-	header := w.Header()
-	header.Set("ETag", etag)
-	setCaching(header)
-	if !found.State.Final() {
-		header.Set("Retry-After", problem.Seconds(askAgainIn(found, time.Now())))
+	shown, err := answerOf(*found, base)
+	if err != nil {
+		problem.Write(w, r, err)
+		return
 	}
-	if noneMatch(r.Header.Values("If-None-Match"), etag) {
+	if found.State.Final() {
+		h.cfg.Finals.keep(found, shown, mark, time.Now())
+	} else {
+		w.Header().Set("Retry-After", problem.Seconds(h.askAgainIn(found, time.Now())))
+	}
+	answer(w, r, shown)
+}
+
+// shown is the answer about one payment.
+type shown struct {
+	etag string
+	body []byte
+	base string // what the URLs in body begin with
+}
+
+func answerOf(p payment.Payment, base string) (*shown, error) {
+	body, err := object.Encode(object.Of(p, base))
+	if err != nil {
+		return nil, err
+	}
+	return &shown{etag: object.ETag(p), body: body, base: base}, nil
+}
+
+// answer sends it, or that the client has it already.
+func answer(w http.ResponseWriter, r *http.Request, s *shown) {
+	w.Header().Set("ETag", s.etag)
+	setCaching(w.Header())
+	if noneMatch(r.Header["If-None-Match"], s.etag) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	write(w, object.Of(found, object.Base(h.cfg.PublicURL, r)))
-}
-
-// askAgainIn is when there may be news of a payment. One that waits for its time has
-// none before, but may be canceled.
-func askAgainIn(p payment.Payment, now time.Time) time.Duration {
-	if p.State != payment.Scheduled {
-		return pollAfter
+	if err := object.WriteEncoded(w, http.StatusOK, s.body); err != nil {
+		problem.Observe(w, err)
 	}
-	return min(max(p.NotBefore.Sub(now), pollAfter), scheduledPollMax)
 }
 
 func (h *Handler) list(w http.ResponseWriter, r *http.Request) {

@@ -14,6 +14,8 @@ import (
 	"github.com/paybuf/paybuf/postgres"
 	"github.com/paybuf/paybuf/processor"
 	"github.com/paybuf/paybuf/processor/reconcile"
+	"github.com/paybuf/paybuf/status"
+	"github.com/paybuf/paybuf/status/await"
 )
 
 const (
@@ -31,6 +33,8 @@ type App struct {
 	db         *postgres.DB // nil without a role that needs it
 	buffer     *buffer.Buffer
 	guard      *access.Guard
+	hub        *await.Hub           // nil without a ledger, or without clients
+	finals     *status.Finals       // likewise
 	processor  *processor.Processor // nil without the role
 	reconciler *reconcile.Job       // likewise
 	metrics    *metrics
@@ -72,7 +76,7 @@ func (a *App) Start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, errors.New("the start took too long"))
 	defer cancel()
 	for _, start := range []func(context.Context) error{
-		a.startLedger, a.startBuffer, a.startKeySync, a.startProcessor, a.startReconciler, a.startOperator, a.startClients,
+		a.startLedger, a.startBuffer, a.startKeySync, a.startProcessor, a.startReconciler, a.startWaiting, a.startOperator, a.startClients,
 	} {
 		if err := start(ctx); err != nil {
 			a.Stop(context.WithoutCancel(ctx))
@@ -116,7 +120,7 @@ func (a *App) startLedger(ctx context.Context) error {
 	}
 	// Claiming, taking over, settling, and a few for readers.
 	const connections = 10
-	db, err := postgres.Open(ctx, a.opts.PostgresURL, postgres.Config{ConnsMax: connections})
+	db, err := postgres.Open(ctx, a.opts.PostgresURL, postgres.Config{ConnsMax: connections, Committed: a.announce})
 	if err != nil {
 		return err
 	}
@@ -188,7 +192,13 @@ func (a *App) startClients(context.Context) error {
 	if !a.opts.servesClients() {
 		return nil
 	}
-	return a.serve("client listener", a.opts.Listen, a.clientRoutes(), &a.clients)
+	if err := a.serve("client listener", a.opts.Listen, a.clientRoutes(), &a.clients); err != nil {
+		return err
+	}
+	if a.hub != nil { // the first to stop: the listener's stop waits for who waits
+		a.onStop("waiting clients", func(context.Context) { a.hub.Release() })
+	}
+	return nil
 }
 
 func errPart(part string, err error) error { return fmt.Errorf("%s: %w", part, err) }

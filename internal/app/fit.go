@@ -11,6 +11,7 @@ import (
 	"github.com/paybuf/paybuf/processor/payer/stripepayer"
 	"github.com/paybuf/paybuf/processor/reconcile"
 	"github.com/paybuf/paybuf/status"
+	"github.com/paybuf/paybuf/status/await"
 	"github.com/paybuf/paybuf/status/cancel"
 )
 
@@ -22,6 +23,8 @@ var (
 	_ ingest.Backlog       = (*buffer.Buffer)(nil)
 	_ ingest.Authenticator = (*access.Guard)(nil)
 	_ ingest.Outcomes      = (*postgres.DB)(nil)
+	_ ingest.Waiting       = (*await.Hub)(nil)
+	_ ingest.Queue         = (*buffer.Buffer)(nil)
 	_ access.Keyring       = (*buffer.Directory)(nil)
 	_ processor.Source     = (*buffer.Shard)(nil)
 	_ processor.Ledger     = (*postgres.DB)(nil)
@@ -34,6 +37,9 @@ var (
 	_ processor.Voider     = (*simulator.Engine)(nil)
 	_ status.Reader        = (*postgres.DB)(nil)
 	_ status.Backlog       = (*buffer.Buffer)(nil)
+	_ status.Waiting       = (*await.Hub)(nil)
+	_ status.Queue         = (*buffer.Buffer)(nil)
+	_ await.Reader         = (*postgres.DB)(nil)
 	_ status.BatchReader   = (*postgres.DB)(nil)
 	_ status.BatchBacklog  = (*buffer.Buffer)(nil)
 	_ status.Authenticator = (*access.Guard)(nil)

@@ -35,7 +35,11 @@ func newMetrics(a *App) *metrics {
 		m.batchItems,
 		bufferCollector{a},
 		keyCollector{a},
+		announcementCollector{a},
 	)
+	if a.hub != nil {
+		m.registry.MustRegister(waitingCollector{a})
+	}
 	if a.processor != nil {
 		m.registry.MustRegister(processorCollector{a}, reconcileCollector{a})
 	}

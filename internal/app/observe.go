@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"github.com/paybuf/paybuf/internal/prefer"
 	"github.com/paybuf/paybuf/internal/problem"
 	"github.com/paybuf/paybuf/payment"
 )
@@ -32,7 +33,7 @@ func (a *App) observe(next http.Handler) http.Handler {
 			if broken != nil && !begun {
 				problem.Write(rec, r, &payment.Error{Code: payment.CodeInternal, Detail: "internal error"})
 			}
-			a.finish(r, rec, id, time.Since(started))
+			a.finish(r, rec, id, time.Since(started)-rec.waited)
 			if broken != nil && begun {
 				panic(http.ErrAbortHandler) // so that half an answer does not look like a whole one
 			}
@@ -91,6 +92,8 @@ type recorder struct {
 	code  int
 	wrote bool
 	err   error
+
+	waited time.Duration // because the client wished so
 }
 
 func (rec *recorder) WriteHeader(code int) {
@@ -111,4 +114,10 @@ func (rec *recorder) Unwrap() http.ResponseWriter { return rec.ResponseWriter }
 // ObserveError implements problem.Observer.
 func (rec *recorder) ObserveError(err error) { rec.err = err }
 
-var _ problem.Observer = (*recorder)(nil)
+// ObserveWait implements prefer.Observer.
+func (rec *recorder) ObserveWait(waited time.Duration) { rec.waited += waited }
+
+var (
+	_ problem.Observer = (*recorder)(nil)
+	_ prefer.Observer  = (*recorder)(nil)
+)

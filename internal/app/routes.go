@@ -27,16 +27,16 @@ func (a *App) clientRoutes() http.Handler {
 	r.NotFound(problem.NotFound)
 	r.MethodNotAllowed(problem.MethodNotAllowed)
 	if a.opts.has(RoleIngest) {
-		cfg := ingest.Config{PublicURL: a.opts.PublicURL, Reserver: a.buffer, Backlog: a.buffer, CountItems: a.metrics.countItems}
+		cfg := ingest.Config{PublicURL: a.opts.PublicURL, Reserver: a.buffer, Backlog: a.buffer, Queue: a.buffer, CountItems: a.metrics.countItems}
 		if a.db != nil { // a repetition then gets the outcome, if there is one
-			cfg.Outcomes = a.db
+			cfg.Outcomes, cfg.Waiting = a.db, a.hub
 		}
 		ingest.New(a.buffer, a.guard, a.idKey, cfg).Routes(r)
 		ingest.NewBatch(a.buffer, a.guard, a.idKey, cfg).Routes(r)
 		ingest.NewTokens(a.guard, a.idKey, cfg).Routes(r)
 	}
 	if a.opts.has(RoleStatus) {
-		cfg := status.Config{PublicURL: a.opts.PublicURL}
+		cfg := status.Config{PublicURL: a.opts.PublicURL, Waiting: a.hub, Queue: a.buffer, Finals: a.finals}
 		status.New(a.db, a.buffer, a.guard, a.idKey, cfg).Routes(r)
 		status.NewBatches(a.db, a.buffer, a.guard, a.idKey, cfg).Routes(r)
 		cancel.New(a.db, a.buffer, a.guard, a.idKey, cancel.Config{PublicURL: a.opts.PublicURL}).Routes(r)

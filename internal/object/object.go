@@ -89,10 +89,10 @@ func Accepted(request payment.Request, base string, duplicate bool) Payment {
 	return shown
 }
 
-// Replayed shows a payment to a POST that repeats it.
-func Replayed(p payment.Payment, base string) Payment {
+// Outcome shows a final payment to the POST that it came of, or that repeats it.
+func Outcome(p payment.Payment, base string, duplicate bool) Payment {
 	shown := Of(p, base)
-	shown.Duplicate = new(true)
+	shown.Duplicate = &duplicate
 	return shown
 }
 

@@ -115,7 +115,7 @@ func TestETag_isAnotherWheneverTheBytesAre(t *testing.T) {
 func TestReplayed_isThePaymentAndADuplicate(t *testing.T) {
 	p := payment.Queue(request(t))
 	p.State, p.Version = payment.Succeeded, 2
-	got := written(t, object.Replayed(p, ""))
+	got := written(t, object.Outcome(p, "", true))
 	without := strings.Replace(got, `"duplicate":true,`, "", 1)
 	want(t, without, written(t, object.Of(p, "")))
 	if got == without {
@@ -126,7 +126,7 @@ func TestReplayed_isThePaymentAndADuplicate(t *testing.T) {
 func TestPayment_thePaymentMethodIsNeverShown(t *testing.T) {
 	p := payment.Queue(request(t))
 	for _, shown := range []any{
-		object.Of(p, ""), object.Replayed(p, ""), object.Accepted(p.Request, "", true),
+		object.Of(p, ""), object.Outcome(p, "", false), object.Accepted(p.Request, "", true),
 		object.ListOf([]payment.Payment{p}, ""),
 	} {
 		if got := written(t, shown); strings.Contains(got, "tok_visa_secret") || strings.Contains(got, "acme") {

@@ -15,10 +15,24 @@ var encoding = json.JoinOptions(json.Deterministic(true), jsontext.AllowInvalidU
 
 // Write answers with a Payment or a List. An error means that the client is gone.
 func Write(w http.ResponseWriter, status int, shown any) error {
+	body, err := Encode(shown)
+	if err != nil {
+		return err
+	}
+	return WriteEncoded(w, status, body)
+}
+
+// Encode gives the bytes that Write sends.
+func Encode(shown any) ([]byte, error) {
 	body, err := json.Marshal(shown, encoding)
 	if err != nil {
-		return fmt.Errorf("marshal payment: %w", err)
+		return nil, fmt.Errorf("marshal payment: %w", err)
 	}
+	return body, nil
+}
+
+// WriteEncoded answers with what Encode gave.
+func WriteEncoded(w http.ResponseWriter, status int, body []byte) error {
 	header := w.Header()
 	header.Set("Content-Type", "application/json")
 	header.Set("Content-Length", strconv.Itoa(len(body)))

@@ -1,0 +1,43 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+
+	"github.com/paybuf/paybuf/payment"
+	"github.com/paybuf/paybuf/status"
+	"github.com/paybuf/paybuf/status/await"
+)
+
+// announce tells all processes what the ledger has committed. The ledger starts
+// before the buffer does, and commits nothing before that.
+func (a *App) announce(changes []payment.Change) {
+	if a.buffer != nil {
+		a.buffer.Announce(changes)
+	}
+}
+
+// startWaiting lets clients wait for changes, wherever these are made.
+func (a *App) startWaiting(context.Context) error {
+	if a.db == nil || !a.opts.servesClients() {
+		return nil
+	}
+	a.finals = status.NewFinals(0, a.buffer.Connected)
+	a.hub = await.New(a.db, await.Config{
+		Connected: a.buffer.Connected,
+		Logger:    a.log.With(slog.String("part", "waiting")),
+	})
+	deaf, err := a.buffer.Changes(func(changes []payment.Change) {
+		a.finals.Changed(changes)
+		a.hub.Changed(changes)
+	})
+	if err != nil {
+		return err
+	}
+	running, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { a.hub.Run(running) })
+	a.onStop("waiting", func(context.Context) { deaf(); cancel(); wg.Wait() })
+	return nil
+}
