@@ -29,6 +29,7 @@ func (db *DB) RotateSecret(
 		id, tenant, secret.Data, secret.KeyID, overlap.Microseconds())
 }
 
+//nolint:gosec // it names columns and holds no secret
 const forgetOldSecretsSQL = `
 	UPDATE webhook_endpoints
 	   SET old_secret = NULL, old_secret_key = NULL, old_secret_until = NULL

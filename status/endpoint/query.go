@@ -83,8 +83,8 @@ func pageOf(r *http.Request) (payment.DeliveryPage, error) {
 		return page, err
 	}
 	if query.Has(stateParameter) {
-		known := false
-		if page.States, known = deliveryStates[query.Get(stateParameter)]; !known {
+		states, known := deliveryStates[query.Get(stateParameter)]
+		if page.States = states; !known {
 			return page, invalidQuery("state must be waiting, delivered, dead or undelivered")
 		}
 	}

@@ -95,7 +95,7 @@ func (s *service) wantUnseen(id payment.EndpointID, text string) {
 		"a change":         s.call(http.MethodPatch, item, `{"description":"x"}`).want(200, nil).body,
 		"the log's errors": s.errs.String(),
 	} {
-		for _, form := range []string{text[6:], hex.EncodeToString(raw), string(raw), fmt.Sprint(raw)} {
+		for _, form := range []string{text[6:], hex.EncodeToString(raw), string(raw), fmt.Sprintf("%d", raw)} {
 			if strings.Contains(said, form) {
 				s.t.Errorf("%s shows the secret: %s", where, said)
 			}
