@@ -132,11 +132,12 @@ const deliverySQL = `
 	  JOIN webhook_endpoints n ON n.id = d.endpoint_id AND n.status <> 'deleted'
 	 WHERE d.endpoint_id = $1 AND d.sequence = $2 AND d.tenant_id = $3 AND d.payment_id = $4`
 
+// OFFSET 0 keeps the planner from going by the tenant: that is all of its events.
 const eventSQL = `
 	SELECT ` + eventColumns + `
-	  FROM events e
+	  FROM (SELECT * FROM events WHERE payment_id = $1 AND sequence = $2 OFFSET 0) e
 	  LEFT JOIN payments p ON p.id = e.payment_id
-	 WHERE e.sequence = $1 AND e.tenant_id = $2`
+	 WHERE e.tenant_id = $3`
 
 const webhookAttemptsSQL = `
 	SELECT a.endpoint_id, a.sequence, a.number, a.url, a.started_at, a.took_us, a.http_status, a.error, a.excerpt
@@ -159,7 +160,7 @@ func (db *DB) Delivery(
 			return err
 		}
 		if found.Event.PaymentID != "" {
-			if found.Event, err = readEvent(ctx, q, of.Sequence, tenant); err != nil {
+			if found.Event, err = readEvent(ctx, q, of, tenant); err != nil {
 				return err
 			}
 		}
@@ -185,8 +186,8 @@ func oneDelivery(ctx context.Context, q querier, sql string, args ...any) (payme
 	return found[0], nil
 }
 
-func readEvent(ctx context.Context, q querier, sequence int64, tenant payment.TenantID) (payment.Event, error) {
-	rows, err := q.Query(ctx, eventSQL, sequence, tenant)
+func readEvent(ctx context.Context, q querier, of payment.Event, tenant payment.TenantID) (payment.Event, error) {
+	rows, err := q.Query(ctx, eventSQL, of.PaymentID, of.Sequence, tenant)
 	if err != nil {
 		return payment.Event{}, err
 	}

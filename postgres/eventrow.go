@@ -16,7 +16,7 @@ const eventColumns = `e.sequence, e.place, e.payment_id, e.tenant_id, e.version,
 	coalesce(e.detail->>'message', CASE e.state WHEN 'failed' THEN p.failure_message END, ''), e.at,
 	coalesce(p.order_number, (SELECT c.order_number FROM conflicts c WHERE c.payment_id = e.payment_id LIMIT 1), ''),
 	CASE WHEN e.state IN ('succeeded', 'failed', 'canceled') THEN coalesce(p.payer_reference, '') ELSE '' END,
-	p.id IS NOT NULL AND e.version > 0 AND NOT (e.state = 'canceled' AND p.version > e.version),
+	p.fingerprint IS NOT NULL AND e.version > 0 AND NOT (e.state = 'canceled' AND p.version > e.version),
 	p.retry_of, p.amount_minor, p.currency, p.payment_method, p.customer, p.description, p.metadata,
 	p.accepted_at, p.not_before`
 

@@ -54,7 +54,7 @@ func TestReads_goByTheirIndexes(t *testing.T) {
 		"deliveries":             {deliveriesSQL, []any{"whe_1", "shop", 9, []string{"dead"}, 10, 10}, []string{"webhook_deliveries_pkey"}},
 		"dead deliveries":        {deadDeliveriesSQL, []any{"whe_1", "shop", 9, 10}, []string{"webhook_deliveries_dead"}},
 		"where a page ended":     {deliveriesScannedSQL, []any{"whe_1", "shop", 9, 10}, []string{"webhook_deliveries_pkey"}},
-		"an event":               {eventSQL, []any{7, "shop"}, []string{"events_pkey", "payments_pkey"}},
+		"an event":               {eventSQL, []any{"pay_7", 7, "shop"}, []string{"events_of_payment", "payments_pkey"}},
 		"the next event":         {nextEventSQL, []any{"shop", 1, 2}, []string{"events_in_feed"}},
 		"what to recover": {recoverSQL, []any{"whe_1", "shop", 1, 2, time.Now(), 10},
 			[]string{"events_in_feed", "webhook_deliveries_pkey", "webhook_endpoints_pkey"}},

@@ -27,7 +27,7 @@ const recoverSQL = `
 	), missed AS (
 		SELECT g.*
 		  FROM page g
-		  JOIN webhook_endpoints n ON n.id = $1 AND n.tenant_id = $2 AND n.status = 'enabled'
+		  JOIN (SELECT * FROM webhook_endpoints WHERE id = $1 OFFSET 0) n ON n.tenant_id = $2 AND n.status = 'enabled'
 		  LEFT JOIN webhook_deliveries d ON d.endpoint_id = $1 AND d.sequence = g.sequence
 		 WHERE g.at >= $5
 		   AND (d.state = 'dead' OR (d.state IS NULL AND (n.event_types = '{}' OR g.type = ANY (n.event_types))))

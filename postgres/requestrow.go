@@ -8,7 +8,7 @@ import (
 	"github.com/paybuf/paybuf/payment"
 )
 
-// requestRow is what an event's payment knows of its request, if it has a row.
+// requestRow is the request of an event's payment; all is NULL if that has no row.
 type requestRow struct {
 	retryOf               *payment.ID
 	minor                 *int64
@@ -18,28 +18,19 @@ type requestRow struct {
 	acceptedAt, notBefore *time.Time
 }
 
-// fill gives a request what the row knows.
+// fill gives a request what the row knows, of a payment that is not bare.
 func (r requestRow) fill(request *payment.Request) error {
 	if r.retryOf != nil {
 		request.RetryOf = *r.retryOf
 	}
-	if r.minor != nil && r.currency != nil && r.method != nil { // else it is bare
-		var err error
-		if request.Money, err = payment.RestoreMoney(*r.minor, *r.currency); err != nil {
-			return unreadable(request.ID, err)
-		}
-		request.PaymentMethod = *r.method
-		request.AcceptedAt = instant(r.acceptedAt)
-	}
-	if r.customer != nil {
-		request.Customer = *r.customer
-	}
-	if r.description != nil {
-		request.Description = *r.description
+	var err error
+	if request.Money, err = payment.RestoreMoney(*r.minor, *r.currency); err != nil {
+		return unreadable(request.ID, err)
 	}
 	if err := json.Unmarshal(r.metadata, &request.Metadata); err != nil {
 		return unreadable(request.ID, err)
 	}
-	request.NotBefore = instant(r.notBefore)
+	request.PaymentMethod, request.Customer, request.Description = *r.method, *r.customer, *r.description
+	request.AcceptedAt, request.NotBefore = instant(r.acceptedAt), instant(r.notBefore)
 	return nil
 }
