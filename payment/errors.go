@@ -36,6 +36,9 @@ const (
 	CodeBufferUnavailable Code = "buffer_unavailable"      // not known to be stored; send it again
 	CodeUnavailable       Code = "unavailable"             // a dependency does not answer
 	CodeConfig            Code = "configuration"           // an operator must change something
+	CodeEndpointDisabled  Code = "endpoint_disabled"       // nothing is sent to it until its owner enables it
+	CodeTooManyEndpoints  Code = "too_many_endpoints"      // the tenant has as many as it may
+	CodeNoWebhooks        Code = "webhooks_not_configured" // the installation has no keys to seal secrets with
 )
 
 // Error is an error with a code and a detail that is safe to show to a client:

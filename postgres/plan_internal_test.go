@@ -3,6 +3,7 @@ package postgres
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -50,6 +51,14 @@ func TestReads_goByTheirIndexes(t *testing.T) {
 		"the attempts":           {attemptsSQL, []any{"pay_7", 10}, []string{"attempts_pkey"}},
 		"several by their ids":   {paymentsByIDSQL, []any{[]string{"pay_7", "pay_8"}}, []string{"payments_pkey", "payments_order_key"}},
 		"the releases":           {releasesSQL, []any{"pay_7", 10}, []string{"releases_pkey"}},
+		"endpoints":              {endpointsSQL, []any{"shop", 50}, []string{"webhook_endpoints_of_tenant"}},
+		"deliveries":             {deliveriesSQL, []any{"whe_1", "shop", 9, []string{"dead"}, 10, 10}, []string{"webhook_deliveries_pkey"}},
+		"dead deliveries":        {deadDeliveriesSQL, []any{"whe_1", "shop", 9, 10}, []string{"webhook_deliveries_dead"}},
+		"where a page ended":     {deliveriesScannedSQL, []any{"whe_1", "shop", 9, 10}, []string{"webhook_deliveries_pkey"}},
+		"an event":               {eventSQL, []any{"pay_7", 7, "shop"}, []string{"events_of_payment", "payments_pkey"}},
+		"the next event":         {nextEventSQL, []any{"shop", 1, 2}, []string{"events_in_feed"}},
+		"what to recover": {recoverSQL, []any{"whe_1", "shop", 1, 2, time.Now(), 10},
+			[]string{"events_in_feed", "webhook_deliveries_pkey", "webhook_endpoints_pkey"}},
 	} {
 		rows, err := db.pool.Query(t.Context(), "EXPLAIN "+read.sql, read.args...)
 		if err != nil {

@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/paybuf/paybuf/internal/app"
 )
 
 const envPrefix = "PAYBUF_"
@@ -14,13 +16,16 @@ const envPrefix = "PAYBUF_"
 // foreignVariables begin like ours and are not for a command: the tests' own.
 var foreignVariables = []string{"PAYBUF_TEST_POSTGRES", "PAYBUF_TRIAL_CSV"}
 
+// secretVariables have no flag, since flags are shown by ps.
+var secretVariables = []string{app.WebhookKeysVariable}
+
 // applyEnvironment sets every flag that was not given from its variable. A
 // variable that no command knows is an error: a typo in a time-out must not be
 // found by the first slow payer.
 func applyEnvironment(cmd *cobra.Command, environ []string) error {
 	flags := map[string]*pflag.Flag{}
 	cmd.Flags().VisitAll(func(flag *pflag.Flag) { flags[variable(flag.Name)] = flag })
-	known := variables(cmd.Root())
+	known := slices.Concat(variables(cmd.Root()), secretVariables)
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
 		if !strings.HasPrefix(name, envPrefix) || isForeign(name) {

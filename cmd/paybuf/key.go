@@ -159,24 +159,3 @@ Exit codes: 0 listed, 1 it failed, 2 the flags must change.`,
 	addJSON(cmd, &asJSON)
 	return cmd
 }
-
-func newSecrets() *cobra.Command {
-	return &cobra.Command{
-		Use:   "secrets FILE",
-		Short: "Make the secrets file of a new installation",
-		Long: `Draws the secrets that payment ids are derived and API keys are hashed with, and
-writes them to a new file that only its owner can read. Give the same file to
-every process, and keep a copy: without the id key, order numbers get new ids.
-
-Exit codes: 0 written, 1 it failed, 2 the file exists.`,
-		Example: `  paybuf secrets /etc/paybuf/secrets.json`,
-		Args:    oneArg("the file to make"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if _, err := app.CreateSecrets(args[0]); err != nil {
-				return err
-			}
-			say(cmd.OutOrStdout(), "wrote %s\n", args[0])
-			return nil
-		},
-	}
-}

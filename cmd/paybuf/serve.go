@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/url"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +18,9 @@ func newServe() *cobra.Command {
 		Long: `Runs the given roles against NATS and Postgres servers of yours. Any number of
 processes may have the same role. ingest needs only NATS; processor and status
 need Postgres too, and processor needs the payer. All processes of an
-installation share one secrets file.
+installation share one secrets file. The variable PAYBUF_WEBHOOK_KEYS holds the keys
+that webhooks' secrets are sealed with (paybuf secrets webhook-key); status needs them
+for endpoints to be made.
 
 Exit codes: 0 stopped by Ctrl-C or SIGTERM, 1 it failed, 2 the flags or the
 configuration must change.`,
@@ -32,6 +35,9 @@ configuration must change.`,
 				return err
 			}
 			if opts.Secrets, err = app.LoadSecrets(secretsFile); err != nil {
+				return err
+			}
+			if err := opts.SetWebhookKeys(os.Getenv(app.WebhookKeysVariable)); err != nil {
 				return err
 			}
 			defer app.TuneProcess()()

@@ -76,7 +76,8 @@ func (a *App) Start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, errors.New("the start took too long"))
 	defer cancel()
 	for _, start := range []func(context.Context) error{
-		a.startLedger, a.startBuffer, a.startKeySync, a.startProcessor, a.startReconciler, a.startWaiting, a.startOperator, a.startClients,
+		a.startLedger, a.startBuffer, a.startKeySync, a.startProcessor, a.startReconciler, a.startResealing, a.startWaiting,
+		a.startOperator, a.startClients,
 	} {
 		if err := start(ctx); err != nil {
 			a.Stop(context.WithoutCancel(ctx))

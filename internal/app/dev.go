@@ -24,6 +24,7 @@ const (
 	devTenant      = payment.TenantID("dev")
 	devFile        = "dev.json"
 	devSecretsFile = "secrets.json"
+	devWebhookKey  = "dev"
 	devLedgerFile  = "payer-ledger.ndjson"
 	devNATSFolder  = "nats"
 	devJournal     = "journal"
@@ -165,6 +166,14 @@ func (d *Dev) prepareTenant(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if secrets.WebhookKeys == "" { // also of a directory that is older than webhooks
+		if secrets.WebhookKeys, err = NewWebhookKey(devWebhookKey); err != nil {
+			return err
+		}
+		if err := secrets.write(file); err != nil {
+			return err
+		}
+	}
 	db, err := postgres.Open(ctx, d.opts.PostgresURL, postgres.Config{})
 	if err != nil {
 		return err
@@ -187,7 +196,7 @@ func (d *Dev) prepareTenant(ctx context.Context) error {
 		}
 	}
 	d.opts.Secrets, d.opts.DevTenant, d.info.APIKey = secrets, devTenant, secrets.DevAPIKey
-	return nil
+	return d.opts.SetWebhookKeys(secrets.WebhookKeys)
 }
 
 func addDevKey(ctx context.Context, db *postgres.DB, secrets Secrets) (string, error) {

@@ -13,6 +13,7 @@ import (
 	"github.com/paybuf/paybuf/status"
 	"github.com/paybuf/paybuf/status/await"
 	"github.com/paybuf/paybuf/status/cancel"
+	"github.com/paybuf/paybuf/status/endpoint"
 )
 
 // What each stage asks for, and who gives it.
@@ -46,4 +47,8 @@ var (
 	_ cancel.Ledger        = (*postgres.DB)(nil)
 	_ cancel.Backlog       = (*buffer.Buffer)(nil)
 	_ cancel.Authenticator = (*access.Guard)(nil)
+	_ endpoint.Registry    = (*postgres.DB)(nil)
+	_ endpoint.Reader      = (*postgres.DB)(nil)
+	_ endpoint.Queue       = (*postgres.DB)(nil)
+	_ endpoint.Vault       = (*postgres.DB)(nil)
 )

@@ -53,9 +53,12 @@ var table = []row{
 	{of: "status", may: of("payment", "internal/problem", "internal/object", "internal/prefer"), tests: nothing},
 	{of: "status/await", may: of("payment"), tests: nothing},
 	{of: "status/cancel", may: of("payment", "internal/problem", "internal/object", "internal/body"), tests: nothing},
+	{of: "status/endpoint", may: of("payment", "internal/problem", "internal/object", "internal/body", "internal/nearest", "internal/sealed"),
+		tests: of("postgres", "internal/local/localtest")},
 
 	{of: "internal/problem", may: of("payment"), tests: nothing},
-	{of: "internal/body", may: of("payment"), tests: nothing},
+	{of: "internal/body", may: of("payment", "internal/nearest"), tests: nothing},
+	{of: "internal/sealed", may: of("payment"), tests: nothing},
 	{of: "internal/object", may: of("payment"), tests: nothing},
 	{of: "internal/prefer", may: nothing, tests: nothing},
 	{of: "internal/access", may: of("payment"), tests: nothing},

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/paybuf/paybuf/buffer"
+	"github.com/paybuf/paybuf/internal/sealed"
 	"github.com/paybuf/paybuf/payment"
 	"github.com/paybuf/paybuf/processor"
 	"github.com/paybuf/paybuf/processor/payer/httppayer"
@@ -64,6 +65,9 @@ type Options struct {
 	StatementURL string // of the payer, or a path below PayerURL; "" if none is fetched
 
 	Secrets Secrets
+	// WebhookKeys seal the secrets of webhooks; see SetWebhookKeys. Without any, no
+	// endpoint can be made.
+	WebhookKeys sealed.Keys
 	// DevTenant is whose a request without a key is, from this machine only.
 	DevTenant payment.TenantID
 

@@ -16,6 +16,7 @@ import (
 	"github.com/paybuf/paybuf/payment"
 	"github.com/paybuf/paybuf/status"
 	"github.com/paybuf/paybuf/status/cancel"
+	"github.com/paybuf/paybuf/status/endpoint"
 )
 
 // readyTimeout bounds what a probe waits for each dependency.
@@ -40,6 +41,9 @@ func (a *App) clientRoutes() http.Handler {
 		status.New(a.db, a.buffer, a.guard, a.idKey, cfg).Routes(r)
 		status.NewBatches(a.db, a.buffer, a.guard, a.idKey, cfg).Routes(r)
 		cancel.New(a.db, a.buffer, a.guard, a.idKey, cancel.Config{PublicURL: a.opts.PublicURL}).Routes(r)
+		endpoint.New(a.db, a.db, a.db, a.guard, endpoint.Config{
+			CheckURL: a.checkTarget, Keys: a.opts.WebhookKeys, PublicURL: a.opts.PublicURL,
+		}).Routes(r)
 	}
 	return r
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/paybuf/paybuf/internal/access"
+	"github.com/paybuf/paybuf/internal/sealed"
 	"github.com/paybuf/paybuf/payment"
 )
 
@@ -26,6 +27,9 @@ type Secrets struct {
 	AuthKey []byte `json:"auth_key"`
 	// DevAPIKey is the key that `paybuf dev` made for its own tenant.
 	DevAPIKey string `json:"dev_api_key,omitzero"`
+	// WebhookKeys seal the secrets of webhooks, as SetWebhookKeys reads them. `paybuf dev`
+	// makes one; `serve` uses them unless its variable names others.
+	WebhookKeys string `json:"webhook_keys,omitzero"`
 }
 
 // NewSecrets draws secrets for a new installation.
@@ -80,6 +84,9 @@ func (s Secrets) check() error {
 		return configError(fmt.Sprintf("secrets: %v", err))
 	}
 	if _, err := access.NewAuthKey(s.AuthKey); err != nil {
+		return configError(fmt.Sprintf("secrets: %v", err))
+	}
+	if _, err := sealed.ParseKeys(s.WebhookKeys); err != nil {
 		return configError(fmt.Sprintf("secrets: %v", err))
 	}
 	return nil

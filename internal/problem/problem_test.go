@@ -83,6 +83,9 @@ func TestWrite_eachCodeHasItsStatus(t *testing.T) {
 		payment.CodeBufferFull:        503,
 		payment.CodeBufferUnavailable: 503,
 		payment.CodeUnavailable:       503,
+		payment.CodeEndpointDisabled:  409,
+		payment.CodeTooManyEndpoints:  422,
+		payment.CodeNoWebhooks:        501,
 	}
 	for _, code := range declaredCodes(t) {
 		status, known := want[code]

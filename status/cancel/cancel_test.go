@@ -226,7 +226,7 @@ func TestCancel_bodies(t *testing.T) {
 		{order, `{"order_number":null}`, 422, payment.CodeInvalid}, {order, `{"order_number":1}`, 422, payment.CodeInvalid},
 		{order, `{"order_number":""}`, 422, payment.CodeInvalid}, {order, `{"Order_number":"A-1"}`, 422, payment.CodeInvalid},
 		{order, `{"order_number":"A-1","x":1}`, 422, payment.CodeInvalid}, {order, `"A-1"`, 422, payment.CodeInvalid},
-		{order, `{"order_number":"A-1","order_number":"A-1"}`, 400, payment.CodeMalformed},
+		{order, `{"order_number":"A-1","order_number":"A-1"}`, 422, payment.CodeInvalid},
 		{order, `{"order_number":"4242424242424242"}`, 422, payment.CodeCardNumber},
 		{order, "{\"order_number\":\"\xff\"}", 400, payment.CodeMalformed},
 		{order, `{"order_number":"` + strings.Repeat("x", 129) + `"}`, 422, payment.CodeInvalid},
