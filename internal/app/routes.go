@@ -37,7 +37,9 @@ func (a *App) clientRoutes() http.Handler {
 	}
 	if a.opts.has(RoleStatus) {
 		cfg := status.Config{PublicURL: a.opts.PublicURL}
-		status.New(a.db, a.buffer, a.guard, a.idKey, cfg).Routes(r)
+		payments := status.New(a.db, a.buffer, a.guard, a.idKey, cfg)
+		payments.Routes(r)
+		status.NewEvents(payments, a.db, status.EventsConfig{Stopping: a.closing}).Routes(r)
 		status.NewBatches(a.db, a.buffer, a.guard, a.idKey, cfg).Routes(r)
 		cancel.New(a.db, a.buffer, a.guard, a.idKey, cancel.Config{PublicURL: a.opts.PublicURL}).Routes(r)
 	}
