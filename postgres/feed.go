@@ -45,12 +45,13 @@ const feedHorizonSQL = `
 	SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, pg_snapshot_xmax(pg_current_snapshot())::text::bigint`
 
 // FeedHorizon gives the oldest transaction of the cluster that still runs, which
-// holds up what came after it, and the one that comes next: the same if none runs.
-func (db *DB) FeedHorizon(ctx context.Context) (oldest, next int64, err error) {
+// holds up what came after it, and the one behind the last that has ended: the same if
+// nothing is held up.
+func (db *DB) FeedHorizon(ctx context.Context) (oldest, ended int64, err error) {
 	err = db.call(ctx, "read the feed's horizon", func(ctx context.Context, q querier) error {
-		return q.QueryRow(ctx, feedHorizonSQL).Scan(&oldest, &next)
+		return q.QueryRow(ctx, feedHorizonSQL).Scan(&oldest, &ended)
 	})
-	return oldest, next, err
+	return oldest, ended, err
 }
 
 // placesAheadSQL tells whether there is an event with a place that this cluster has

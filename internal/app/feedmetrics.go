@@ -17,7 +17,7 @@ var feedHeldDesc = desc("feed_held_seconds", "For how long one transaction has k
 // next. It asks for nothing but the snapshot that the feeds go by, so it needs no right
 // to look at other sessions.
 type feedCollector struct {
-	horizon func(context.Context) (oldest, next int64, err error)
+	horizon func(context.Context) (oldest, ended int64, err error)
 
 	mu     sync.Mutex
 	oldest int64
@@ -30,18 +30,18 @@ func (*feedCollector) Describe(to chan<- *prometheus.Desc) { to <- feedHeldDesc 
 func (c *feedCollector) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), horizonTimeout)
 	defer cancel()
-	oldest, next, err := c.horizon(ctx)
+	oldest, ended, err := c.horizon(ctx)
 	if err != nil {
 		return
 	}
-	held := c.held(oldest, next, time.Now())
+	held := c.held(oldest, ended, time.Now())
 	to <- prometheus.MustNewConstMetric(feedHeldDesc, prometheus.GaugeValue, held.Seconds())
 }
 
-func (c *feedCollector) held(oldest, next int64, now time.Time) time.Duration {
+func (c *feedCollector) held(oldest, ended int64, now time.Time) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if oldest == next || oldest != c.oldest { // none runs, or another
+	if oldest == ended || oldest != c.oldest { // nothing waits for it, or it is another
 		c.oldest, c.since = oldest, now
 	}
 	return now.Sub(c.since)
