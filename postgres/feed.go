@@ -10,7 +10,7 @@ import (
 // horizonSQL is the place of the oldest transaction that still runs. What is before
 // it has been committed or never will be. It is the statement's own snapshot that
 // says so, the one by which its rows are seen.
-const horizonSQL = `(SELECT f.base + pg_snapshot_xmin(pg_current_snapshot())::text::bigint FROM feed f)`
+const horizonSQL = `(SELECT f.base + pg_snapshot_xmin(pg_current_snapshot())::text::bigint FROM feed f WHERE f.only_row)`
 
 // A transaction that ran when a reader came by has a place that no reader has passed.
 const feedSQL = `
@@ -65,7 +65,7 @@ const placesAheadSQL = `
 		 WHERE t.tenant_id IS NOT NULL
 	)
 	SELECT coalesce(max(last.place), 0)
-	       >= (SELECT f.base + pg_snapshot_xmax(pg_current_snapshot())::text::bigint FROM feed f)
+	       >= (SELECT f.base + pg_snapshot_xmax(pg_current_snapshot())::text::bigint FROM feed f WHERE f.only_row)
 	  FROM tenants t
 	 CROSS JOIN LATERAL (SELECT e.place FROM events e WHERE e.tenant_id = t.tenant_id
 	                      ORDER BY e.place DESC LIMIT 1) last`
