@@ -161,7 +161,6 @@ func (s *stream) begin() error {
 	header.Set("Content-Type", eventStream)
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("X-Accel-Buffering", "no") // or a proxy such as nginx keeps events back
-	_ = s.control.SetReadDeadline(time.Time{}) // the server's is for requests that are answered at once
 	return s.write(fmt.Appendf(nil, "retry: %d\n\n", reconnectAfter.Milliseconds()))
 }
 
