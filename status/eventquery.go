@@ -113,5 +113,5 @@ func waitOf(value string) (time.Duration, error) {
 		return 0, invalidQuery("wait must be a whole number of seconds; more than " +
 			strconv.Itoa(int(feedWaitMax.Seconds())) + " count as that")
 	}
-	return min(time.Duration(seconds)*time.Second, feedWaitMax), nil //nolint:gosec // 31 bits
+	return min(time.Duration(seconds)*time.Second, feedWaitMax), nil
 }

@@ -116,7 +116,7 @@ func (s *eventService) listen(t *testing.T, id payment.ID, edits ...func(*http.R
 	for _, edit := range edits {
 		edit(request)
 	}
-	response, err := s.Client().Do(request) //nolint:bodyclose // in the cleanup
+	response, err := s.Client().Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}

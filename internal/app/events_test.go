@@ -95,7 +95,7 @@ func (c *caller) stream(ctx context.Context, id payment.ID) <-chan string {
 	}
 	request.Header.Set("Authorization", "Bearer "+c.key)
 	request.Header.Set("Accept", "text/event-stream")
-	response, err := http.DefaultTransport.RoundTrip(request) //nolint:bodyclose // below
+	response, err := http.DefaultTransport.RoundTrip(request)
 	if err != nil {
 		c.t.Fatal(err)
 	}
