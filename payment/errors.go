@@ -33,6 +33,7 @@ const (
 	CodeMediaType         Code = "unsupported_media_type"  // not application/json
 	CodeBufferFull        Code = "buffer_full"             // no room; later there is
 	CodeTenantShare       Code = "tenant_share_exceeded"   // the tenant's own waiting requests are too many; later it has room
+	CodeTooManyOpen       Code = "too_many_open"           // the tenant's streams and waiting requests; later there is room
 	CodeBufferUnavailable Code = "buffer_unavailable"      // not known to be stored; send it again
 	CodeUnavailable       Code = "unavailable"             // a dependency does not answer
 	CodeConfig            Code = "configuration"           // an operator must change something

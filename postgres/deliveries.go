@@ -135,8 +135,7 @@ const deliverySQL = `
 // OFFSET 0 keeps the planner from going by the tenant: that is all of its events.
 const eventSQL = `
 	SELECT ` + eventColumns + `
-	  FROM (SELECT * FROM events WHERE payment_id = $1 AND sequence = $2 OFFSET 0) e
-	  LEFT JOIN payments p ON p.id = e.payment_id
+	  FROM (SELECT * FROM events WHERE payment_id = $1 AND sequence = $2 OFFSET 0) e` + eventPayment + `
 	 WHERE e.tenant_id = $3`
 
 const webhookAttemptsSQL = `
@@ -191,7 +190,7 @@ func readEvent(ctx context.Context, q querier, of payment.Event, tenant payment.
 	if err != nil {
 		return payment.Event{}, err
 	}
-	return pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (payment.Event, error) { return scanEvent(row) })
+	return pgx.CollectExactlyOneRow(rows, collectEvent)
 }
 
 func scanWebhookAttempt(row pgx.CollectableRow) (payment.WebhookAttempt, error) {

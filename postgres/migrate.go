@@ -78,7 +78,10 @@ func migrate(ctx context.Context, database *sql.DB) ([]string, error) {
 	for _, result := range results {
 		applied = append(applied, path.Base(result.Source.Path))
 	}
-	return applied, err
+	if err != nil {
+		return applied, err
+	}
+	return applied, raisePlaces(ctx, database)
 }
 
 const serverSQL = `SELECT current_setting('server_version_num')::integer, coalesce(current_schema(), '')`

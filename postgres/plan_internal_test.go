@@ -25,13 +25,23 @@ func planned(t *testing.T) *DB {
 			s.state, 1, 1, CASE s.state WHEN 'unknown' THEN now() END, now(), now()
 		  FROM generate_series(1, 2000) AS n,
 		  LATERAL (SELECT CASE n % 400 WHEN 0 THEN 'parked' WHEN 1 THEN 'unknown' ELSE 'succeeded' END AS state) s`)
+	localtest.Query(t, url, `
+		INSERT INTO events (payment_id, tenant_id, version, type, state, at)
+		SELECT 'pay_' || n, CASE n % 10 WHEN 0 THEN 'other' ELSE 'shop' END, 1, 'payment.paying', 'paying', now()
+		  FROM generate_series(1, 2000) AS n`)
 	localtest.Query(t, url, "ANALYZE payments")
+	localtest.Query(t, url, "ANALYZE events")
 	db, err := Open(t.Context(), url, Config{ConnsMax: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(db.Close)
 	return db
+}
+
+// listArguments are the arguments of a list's statement.
+func listArguments(state payment.State, order string) []any {
+	return []any{"shop", nil, nil, time.Now(), "pay_9", state, listScanMax, order, 11}
 }
 
 func TestReads_goByTheirIndexes(t *testing.T) {
@@ -48,6 +58,16 @@ func TestReads_goByTheirIndexes(t *testing.T) {
 		"the parked":             {listParkedSQL, []any{10}, []string{"payments_parked"}},
 		"the unknown":            {listOpenSQL, []any{10, payment.Unknown}, []string{"payments_due"}},
 		"what to cancel":         {targetSQL, []any{"shop", "7", 10, payment.FailurePredecessor}, []string{"payments_order_key"}},
+		"a tenant's list":        {listByTimeSQL, listArguments("", ""), []string{"payments_of_tenant", "payments_order_key"}},
+		"those of a state":       {listByTimeSQL, listArguments(payment.Succeeded, ""), []string{"payments_of_tenant", "payments_order_key"}},
+		"a tenant's open ones":   {listOpenOfSQL, listArguments(payment.Unknown, ""), []string{"payments_due"}},
+		"a tenant's parked":      {listParkedOfSQL, listArguments(payment.Parked, ""), []string{"payments_parked"}},
+		"an order's list":        {listOrderSQL, listArguments("", "7"), []string{"payments_order_key"}},
+		"how many are open":      {countOpenSQL, []any{10}, []string{"payments_due"}},
+		"how many are parked":    {countParkedSQL, []any{10}, []string{"payments_parked"}},
+		"a payment's events":     {eventsSQL, []any{"pay_7", "shop", 0, 10}, []string{"events_of_payment", "payments_pkey"}},
+		"the feed":               {feedSQL, []any{"shop", 5, 5, 10}, []string{"events_in_feed", "payments_pkey"}},
+		"the places' end":        {placesAheadSQL, nil, []string{"events_in_feed"}},
 		"the attempts":           {attemptsSQL, []any{"pay_7", 10}, []string{"attempts_pkey"}},
 		"several by their ids":   {paymentsByIDSQL, []any{[]string{"pay_7", "pay_8"}}, []string{"payments_pkey", "payments_order_key"}},
 		"the releases":           {releasesSQL, []any{"pay_7", 10}, []string{"releases_pkey"}},

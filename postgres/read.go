@@ -106,9 +106,12 @@ func readWorks(ctx context.Context, q querier, sql string, args ...any) ([]payme
 }
 
 // scanPayment reads paymentColumns.
-func scanPayment(row pgx.CollectableRow) (payment.Payment, error) {
+func scanPayment(row pgx.CollectableRow) (payment.Payment, error) { return scanPaymentAnd(row) }
+
+// scanPaymentAnd reads paymentColumns and what comes after them.
+func scanPaymentAnd(row pgx.CollectableRow, more ...any) (payment.Payment, error) {
 	var retriedBy *payment.ID
-	work, err := scanColumns(row, &retriedBy)
+	work, err := scanColumns(row, append([]any{&retriedBy}, more...)...)
 	if retriedBy != nil {
 		work.RetriedBy = *retriedBy
 	}

@@ -26,6 +26,9 @@ type Reader interface {
 	Payment(ctx context.Context, tenant payment.TenantID, id payment.ID) (payment.Payment, error)
 	// PaymentsByOrder finds all payments of an order number, oldest first.
 	PaymentsByOrder(ctx context.Context, tenant payment.TenantID, orderNumber string) ([]payment.Payment, error)
+	// ListPayments lists a tenant's payments, the newest claim first. The State of the
+	// filter is not Queued.
+	ListPayments(ctx context.Context, tenant payment.TenantID, filter payment.ListFilter) (payment.ListPage, error)
 }
 
 // Backlog knows the requests that wait for their claim. An error means that
@@ -139,26 +142,6 @@ func answer(w http.ResponseWriter, r *http.Request, s *shown) {
 	if err := object.WriteEncoded(w, http.StatusOK, s.body); err != nil {
 		problem.Observe(w, err)
 	}
-}
-
-func (h *Handler) list(w http.ResponseWriter, r *http.Request) {
-	tenant, err := h.auth.Authenticate(r)
-	if err != nil {
-		problem.Write(w, r, err)
-		return
-	}
-	orderNumber, err := orderNumberOf(r.URL.RawQuery)
-	if err != nil {
-		problem.Write(w, r, err)
-		return
-	}
-	found, err := h.paymentsOf(r.Context(), tenant, orderNumber)
-	if err != nil {
-		problem.Write(w, r, err)
-		return
-	}
-	setCaching(w.Header())
-	write(w, object.ListOf(found, object.Base(h.cfg.PublicURL, r)))
 }
 
 // setCaching lets a client keep an answer, but not use it without asking.

@@ -11,42 +11,48 @@ import (
 )
 
 const (
-	orderNumberParameter = "order_number"
-	// parametersNamedMax limits how many unknown parameters an answer names, and
-	// nameEchoBytesMax how long a name it repeats.
-	parametersNamedMax = 10
-	nameEchoBytesMax   = 64
+	pageLimitDefault = 100
+	pageLimitMax     = 1000
+	// nameEchoBytesMax limits how long a name an answer repeats.
+	nameEchoBytesMax = 64
 )
 
-// orderNumberOf reads the query of a list. What is not known is refused: a filter
-// that is ignored would show payments that were not asked for.
-func orderNumberOf(rawQuery string) (string, error) {
+// eachParameter hands the parameters of a query to set, which refuses what it does not
+// know: a filter that is ignored would show what was not asked for.
+func eachParameter(rawQuery string, set func(name, value string) error) error {
 	query, err := url.ParseQuery(rawQuery)
 	if err != nil {
-		return "", &payment.Error{Code: payment.CodeMalformed, Detail: "the query cannot be read"}
+		return &payment.Error{Code: payment.CodeMalformed, Detail: "the query cannot be read"}
 	}
-	values := query[orderNumberParameter]
-	delete(query, orderNumberParameter)
-	switch {
-	case len(query) > 0:
-		return "", unknownParameters(slices.Sorted(maps.Keys(query)))
-	case len(values) == 0:
-		return "", invalidQuery("order_number is missing; ask for /v1/payments?order_number=...")
-	case len(values) > 1:
-		return "", invalidQuery("order_number is given more than once")
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		if len(query[name]) > 1 {
+			return invalidQuery("a parameter is given more than once" + echo(name))
+		}
+		if err := set(name, query.Get(name)); err != nil {
+			return err
+		}
 	}
-	return values[0], payment.CheckOrderNumber(values[0])
+	return nil
 }
 
-func unknownParameters(names []string) error {
-	refusal := &payment.Error{
-		Code:   payment.CodeInvalid,
-		Detail: "the query has unknown parameters; order_number is the only one",
+func unknownParameter(name, known string) error {
+	return invalidQuery("the query has an unknown parameter" + echo(name) + "; " + known)
+}
+
+func limitOf(value string) (int, error) {
+	limit, err := strconv.Atoi(value)
+	if err != nil || limit < 1 || limit > pageLimitMax {
+		return 0, invalidQuery("limit must be 1 to " + strconv.Itoa(pageLimitMax))
 	}
-	for _, name := range names[:min(len(names), parametersNamedMax)] {
-		refusal.Fields = append(refusal.Fields, payment.FieldError{Detail: "unknown query parameter" + echo(name)})
+	return limit, nil
+}
+
+func stateOf(value string) (payment.State, error) {
+	state, err := payment.ParseState(value)
+	if err != nil {
+		return "", invalidQuery("state must be one of " + stateNames())
 	}
-	return refusal
+	return state, nil
 }
 
 // echo repeats a name if it is short, text, and holds no card number.
@@ -60,3 +66,5 @@ func echo(name string) string {
 func invalidQuery(detail string) error {
 	return &payment.Error{Code: payment.CodeInvalid, Detail: detail}
 }
+
+func invalidCursor() error { return invalidQuery("cursor must be the next_cursor of an answer") }

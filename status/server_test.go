@@ -76,6 +76,37 @@ func (w *world) PaymentsByOrder(_ context.Context, tenant payment.TenantID, orde
 	return found, nil
 }
 
+// claimedAt is when the payment was claimed that stands there in claimed.
+func claimedAt(i int) time.Time {
+	return time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC).Add(time.Duration(i) * time.Second)
+}
+
+func (w *world) ListPayments(
+	_ context.Context, tenant payment.TenantID, f payment.ListFilter,
+) (page payment.ListPage, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.note("list " + string(tenant))
+	if w.readerDown {
+		return page, errDown
+	}
+	for i, p := range slices.Backward(w.claimed) {
+		at := payment.ListPlace{CreatedAt: claimedAt(i), ID: p.ID}
+		behind := f.From == payment.ListPlace{} || at.CreatedAt.Before(f.From.CreatedAt)
+		if p.Tenant != tenant || !behind || (f.State != "" && p.State != f.State) || at.CreatedAt.Before(f.CreatedAfter) ||
+			(f.OrderNumber != "" && p.OrderNumber != f.OrderNumber) ||
+			(!f.CreatedBefore.IsZero() && !at.CreatedAt.Before(f.CreatedBefore)) {
+			continue
+		}
+		if len(page.Payments) == f.Limit {
+			return page, nil
+		}
+		page.Payments, page.Next = append(page.Payments, p), at
+	}
+	page.Next = payment.ListPlace{}
+	return page, nil
+}
+
 func (w *world) Peek(_ context.Context, id payment.ID) (payment.Request, bool, error) {
 	if w.beforePeek != nil {
 		w.beforePeek()

@@ -41,8 +41,9 @@ type App struct {
 	clients    *server // nil without a role that serves them
 	operator   *server
 
-	stops []stop // in the order of the starts
-	fatal chan error
+	stops   []stop // in the order of the starts
+	fatal   chan error
+	closing chan struct{} // closed when the clients' listener begins to stop
 }
 
 // stop undoes one start.
@@ -59,7 +60,7 @@ func New(opts Options) (*App, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	a := &App{opts: opts, log: opts.Logger, fatal: make(chan error, 2)}
+	a := &App{opts: opts, log: opts.Logger, fatal: make(chan error, 2), closing: make(chan struct{})}
 	var err error
 	if a.idKey, err = payment.NewIDKey(opts.Secrets.IDKey); err != nil {
 		return nil, err
@@ -127,7 +128,9 @@ func (a *App) startLedger(ctx context.Context) error {
 	}
 	a.db = db
 	a.onStop("ledger", func(context.Context) { db.Close() })
-	err = db.CheckSchema(ctx)
+	if err = db.CheckSchema(ctx); err == nil {
+		err = db.CheckFeed(ctx)
+	}
 	if code, _ := payment.CodeOf(err); code == payment.CodeUnavailable {
 		a.log.Warn("Postgres does not answer; payments are accepted and wait", slog.Any("error", err))
 		return nil
@@ -196,7 +199,8 @@ func (a *App) startClients(context.Context) error {
 	if err := a.serve("client listener", a.opts.Listen, a.clientRoutes(), &a.clients); err != nil {
 		return err
 	}
-	if a.hub != nil { // the first to stop: the listener's stop waits for who waits
+	a.clients.http.RegisterOnShutdown(sync.OnceFunc(func() { close(a.closing) })) // nobody waits for those who listen
+	if a.hub != nil {                                                             // the first to stop: the listener's stop waits for who waits
 		a.onStop("waiting clients", func(context.Context) { a.hub.Release() })
 	}
 	return nil

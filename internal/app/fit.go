@@ -43,6 +43,7 @@ var (
 	_ await.Reader         = (*postgres.DB)(nil)
 	_ status.BatchReader   = (*postgres.DB)(nil)
 	_ status.BatchBacklog  = (*buffer.Buffer)(nil)
+	_ status.EventReader   = (*postgres.DB)(nil)
 	_ status.Authenticator = (*access.Guard)(nil)
 	_ cancel.Ledger        = (*postgres.DB)(nil)
 	_ cancel.Backlog       = (*buffer.Buffer)(nil)

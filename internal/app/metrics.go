@@ -43,6 +43,9 @@ func newMetrics(a *App) *metrics {
 	if a.processor != nil {
 		m.registry.MustRegister(processorCollector{a}, reconcileCollector{a})
 	}
+	if a.opts.has(RoleStatus) {
+		m.registry.MustRegister(&feedCollector{horizon: a.db.FeedHorizon})
+	}
 	if a.opts.has(RoleIngest) {
 		m.registry.MustRegister(auditCollector{a}, pressureCollector{a})
 	}

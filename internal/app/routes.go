@@ -38,7 +38,9 @@ func (a *App) clientRoutes() http.Handler {
 	}
 	if a.opts.has(RoleStatus) {
 		cfg := status.Config{PublicURL: a.opts.PublicURL, Waiting: a.hub, Queue: a.buffer, Finals: a.finals}
-		status.New(a.db, a.buffer, a.guard, a.idKey, cfg).Routes(r)
+		payments := status.New(a.db, a.buffer, a.guard, a.idKey, cfg)
+		payments.Routes(r)
+		status.NewEvents(payments, a.db, status.EventsConfig{Stopping: a.closing, Alarm: a.hub}).Routes(r)
 		status.NewBatches(a.db, a.buffer, a.guard, a.idKey, cfg).Routes(r)
 		cancel.New(a.db, a.buffer, a.guard, a.idKey, cancel.Config{PublicURL: a.opts.PublicURL}).Routes(r)
 		endpoint.New(a.db, a.db, a.db, a.guard, endpoint.Config{

@@ -59,8 +59,9 @@ type Failure struct {
 
 // List is the wire form of several payments.
 type List struct {
-	Object string    `json:"object"` // "list"
-	Data   []Payment `json:"data"`
+	Object     string    `json:"object"` // "list"
+	Data       []Payment `json:"data"`
+	NextCursor *string   `json:"next_cursor"` // null on the last page
 }
 
 // Of shows a payment with all that is known of it. base is what Base gives.
@@ -106,9 +107,9 @@ func ETag(p payment.Payment) string {
 	return `"` + tag + `"`
 }
 
-// ListOf shows payments in the order given.
-func ListOf(payments []payment.Payment, base string) List {
-	list := List{Object: "list", Data: make([]Payment, 0, len(payments))}
+// ListOf shows payments in the order given; next is "" on the last page.
+func ListOf(payments []payment.Payment, next, base string) List {
+	list := List{Object: "list", Data: make([]Payment, 0, len(payments)), NextCursor: orNull(next)}
 	for _, p := range payments {
 		list.Data = append(list.Data, Of(p, base))
 	}

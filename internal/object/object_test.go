@@ -127,7 +127,7 @@ func TestPayment_thePaymentMethodIsNeverShown(t *testing.T) {
 	p := payment.Queue(request(t))
 	for _, shown := range []any{
 		object.Of(p, ""), object.Outcome(p, "", false), object.Accepted(p.Request, "", true),
-		object.ListOf([]payment.Payment{p}, ""),
+		object.ListOf([]payment.Payment{p}, "", ""),
 	} {
 		if got := written(t, shown); strings.Contains(got, "tok_visa_secret") || strings.Contains(got, "acme") {
 			t.Errorf("it shows the payment method or the tenant: %s", got)
@@ -136,13 +136,14 @@ func TestPayment_thePaymentMethodIsNeverShown(t *testing.T) {
 }
 
 func TestListOf_anEmptyListIsAList(t *testing.T) {
-	want(t, written(t, object.ListOf(nil, "")), `{"object":"list","data":[]}`)
+	want(t, written(t, object.ListOf(nil, "", "")), `{"object":"list","data":[],"next_cursor":null}`)
+	want(t, written(t, object.ListOf(nil, "next", "")), `{"object":"list","data":[],"next_cursor":"next"}`)
 }
 
 func TestListOf_keepsTheOrder(t *testing.T) {
 	first, second := payment.Queue(request(t)), payment.Queue(request(t))
 	second.ID = "pay_baaaaaaaaaaaaaaaaaaaaaaaaa"
-	list := object.ListOf([]payment.Payment{first, second}, "http://host")
+	list := object.ListOf([]payment.Payment{first, second}, "", "http://host")
 	if len(list.Data) != 2 || list.Data[0].ID != first.ID || list.Data[1].ID != second.ID {
 		t.Errorf("got %+v", list.Data)
 	}
@@ -163,7 +164,7 @@ var errGone = errors.New("connection reset")
 func (gone) Write([]byte) (int, error) { return 0, errGone }
 
 func TestWrite_aClientThatIsGoneIsAnError(t *testing.T) {
-	if err := object.Write(gone{httptest.NewRecorder()}, http.StatusOK, object.ListOf(nil, "")); !errors.Is(err, errGone) {
+	if err := object.Write(gone{httptest.NewRecorder()}, http.StatusOK, object.ListOf(nil, "", "")); !errors.Is(err, errGone) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -38,6 +38,7 @@ var classes = []class{
 	{payment.CodeTooLarge, http.StatusRequestEntityTooLarge, "The request is too large"},
 	{payment.CodeMediaType, http.StatusUnsupportedMediaType, "The media type is not supported"},
 	{payment.CodeTenantShare, http.StatusTooManyRequests, "The tenant's share of the buffer is used up"},
+	{payment.CodeTooManyOpen, http.StatusTooManyRequests, "Too many streams and waiting requests are open"},
 	{payment.CodeBufferFull, http.StatusServiceUnavailable, "The buffer is full"},
 	{payment.CodeBufferUnavailable, http.StatusServiceUnavailable, "The buffer does not answer"},
 	{payment.CodeUnavailable, http.StatusServiceUnavailable, "Temporarily unavailable"},

@@ -80,6 +80,7 @@ func TestWrite_eachCodeHasItsStatus(t *testing.T) {
 		payment.CodeTooLarge:          413,
 		payment.CodeMediaType:         415,
 		payment.CodeTenantShare:       429,
+		payment.CodeTooManyOpen:       429,
 		payment.CodeBufferFull:        503,
 		payment.CodeBufferUnavailable: 503,
 		payment.CodeUnavailable:       503,
