@@ -49,7 +49,8 @@ const heldColumns = `e.id, e.tenant_id, e.url, e.description, e.event_types, e.s
 // ring goes once around the endpoints for which something waits, from $4 on: one
 // step of the due index each, whatever waits there. It begins somewhere else each
 // time, so that none starves while there are more than are taken. Its row without a
-// time is the beginning of the second lap.
+// time is the beginning of the second lap. It is gone no further than needed: endpoints
+// are locked one by one as it comes to them.
 const holdSQL = `
 	WITH RECURSIVE ring AS (
 		SELECT 1 AS lap, 1 AS step, $4::text COLLATE "C" AS endpoint_id, NULL::timestamptz AS next_at
@@ -66,10 +67,12 @@ const holdSQL = `
 	), free AS (
 		SELECT e.id
 		  FROM ring r
-		  JOIN webhook_endpoints e ON e.id = r.endpoint_id
-		 WHERE r.next_at <= now() AND e.worker_id = '' AND e.status = 'enabled' AND (e.resume_at IS NULL OR e.resume_at <= now())
+		 CROSS JOIN LATERAL (
+			SELECT id FROM webhook_endpoints
+			 WHERE id = r.endpoint_id AND worker_id = '' AND status = 'enabled' AND (resume_at IS NULL OR resume_at <= now())
+			   FOR NO KEY UPDATE SKIP LOCKED) e
+		 WHERE r.next_at <= now()
 		 LIMIT $2::integer
-		   FOR NO KEY UPDATE OF e SKIP LOCKED
 	), taken AS (
 		UPDATE webhook_endpoints e
 		   SET worker_id = $1
