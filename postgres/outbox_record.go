@@ -36,8 +36,9 @@ const recordSQL = `
 		       e.worker_id = $1 AND EXISTS (SELECT FROM webhook_workers WHERE id = $1 AND leased_until > now()) AS ours,
 		       CASE WHEN e.status <> 'enabled' THEN ''
 		            WHEN e.updated_at <= now() - s.gone_age * interval '1 microsecond' THEN 'gone'
-		            WHEN $2::bigint > 0 AND NOT s.well AND greatest(e.failing_since, e.status_at) < now() - $2::bigint * interval '1 microsecond'
-		            THEN 'failing' ELSE '' END AS ends
+		            WHEN $2::bigint > 0 AND NOT s.well AND e.failing_since < now() - $2::bigint * interval '1 microsecond'
+		             AND e.status_at < now() - $2::bigint * interval '1 microsecond' THEN 'failing'
+		            ELSE '' END AS ends
 		  FROM (SELECT endpoint_id, bool_or(state = 'delivered') AS well, bool_or(state <> 'delivered') AS ill,
 		               max(pause) AS pause, min(age) FILTER (WHERE gone) AS gone_age
 		          FROM result GROUP BY endpoint_id) s
