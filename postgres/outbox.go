@@ -130,7 +130,7 @@ func (c *wantColumns) add(want payment.DeliveryWant) {
 	}
 	limit := min(want.Limit, BatchMax)
 	c.endpoints = append(c.endpoints, string(want.Endpoint))
-	c.limits = append(c.limits, int32(limit))                              //nolint:gosec // at most BatchMax
+	c.limits = append(c.limits, int32(limit))
 	c.lookAheads = append(c.lookAheads, int32(lookAheadMax+len(want.Not))) //nolint:gosec // refused beyond BatchMax
 	for _, sequence := range want.Not {
 		c.busy = append(c.busy, string(want.Endpoint))
