@@ -25,8 +25,10 @@ type Event struct {
 	Failure   Failure // why, if State is Failed or Parked and known
 	At        time.Time
 
-	Request        Request // bare if the order was canceled, or conflicted, before it came
-	PayerReference string  // "" unless State is final
+	// Request is without the payment method, which nobody is told; bare if the order was
+	// canceled, or conflicted, before it came.
+	Request        Request
+	PayerReference string // "" unless State is final
 }
 
 // EventType names the event of a payment that has come to a state.

@@ -18,7 +18,7 @@ const eventColumns = `e.sequence, e.place, e.payment_id, e.tenant_id, e.version,
 	coalesce(p.order_number, (SELECT c.order_number FROM conflicts c WHERE c.payment_id = e.payment_id LIMIT 1)),
 	CASE WHEN e.state IN ('succeeded', 'failed', 'canceled') THEN p.payer_reference END,
 	coalesce(p.fingerprint IS NOT NULL AND e.version > 0 AND NOT (e.state = 'canceled' AND p.version > e.version), false),
-	p.retry_of, p.amount_minor, p.currency, p.payment_method, p.customer, p.description, p.metadata,
+	p.retry_of, p.amount_minor, p.currency, p.customer, p.description, p.metadata,
 	p.accepted_at, p.not_before`
 
 // eventPayment is the payment that an event is about, which may have no row yet.
@@ -36,7 +36,7 @@ func scanEvent(scan func(...any) error, more ...any) (payment.Event, error) {
 		(*zeronull.Text)(&e.State), (*zeronull.Text)(&e.Was),
 		(*zeronull.Text)(&e.Failure.Code), (*zeronull.Text)(&e.Failure.Message), (*zeronull.Timestamptz)(&e.At),
 		(*zeronull.Text)(&e.Request.OrderNumber), (*zeronull.Text)(&e.PayerReference), &known,
-		&request.retryOf, &request.minor, &request.currency, &request.method, &request.customer, &request.description,
+		&request.retryOf, &request.minor, &request.currency, &request.customer, &request.description,
 		&request.metadata, &request.acceptedAt, &request.notBefore,
 	}, more...)...)
 	if err != nil {

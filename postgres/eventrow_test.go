@@ -9,8 +9,8 @@ import (
 	"github.com/paybuf/paybuf/payment"
 )
 
-// endpoint adds one that wants everything.
-func (l *ledger) endpoint() payment.Endpoint {
+// registered adds an endpoint that wants everything.
+func (l *ledger) registered() payment.Endpoint {
 	l.t.Helper()
 	e, err := l.CreateEndpoint(l.t.Context(), payment.Endpoint{
 		ID: payment.NewEndpointID(), Tenant: tenant, URL: "https://shop.example/", Secret: payment.Sealed{KeyID: "k", Data: []byte("x")},
@@ -42,7 +42,7 @@ func (l *ledger) eventsOf(e payment.Endpoint) []payment.Event {
 func TestDelivery_eventSaysTheSameWheneverItIsRead(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)
-	e := l.endpoint()
+	e := l.registered()
 	work := l.claim(order(t, "A-1"))[0]
 	first := l.eventsOf(e)
 	if len(first) != 1 || first[0].Type != "payment.paying" || first[0].Was != payment.Queued || first[0].Request.Money.Minor() != 1999 ||
@@ -69,7 +69,7 @@ func TestDelivery_eventSaysTheSameWheneverItIsRead(t *testing.T) {
 func TestDelivery_anOrderThatWasCanceledBeforeItCameStaysBare(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)
-	e := l.endpoint()
+	e := l.registered()
 	request := order(t, "A-1")
 	l.cancel(byOrder(request))
 	before := l.eventsOf(e)
@@ -91,7 +91,7 @@ func TestDelivery_anOrderThatWasCanceledBeforeItCameStaysBare(t *testing.T) {
 func TestDelivery_aConflictBeforeItsOrderStaysBare(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)
-	e := l.endpoint()
+	e := l.registered()
 	request := order(t, "A-1")
 	if _, err := l.Claim(t.Context(), nil, []payment.Request{order(t, "A-1", costing(5))}, lease); err != nil {
 		t.Fatal(err)
@@ -113,7 +113,7 @@ func TestRecover_looksAtNoMoreThanItMustInALongFeed(t *testing.T) {
 		l.exec(fmt.Sprintf(`INSERT INTO events (payment_id, tenant_id, version, type, state, at)
 			SELECT 'pay_x', $1, 1, 'payment.paying', 'paying', now() - interval '%d hours' FROM generate_series(1, 300)`, hour), tenant)
 	}
-	e := l.endpoint()
+	e := l.registered()
 	since := time.Now().Add(-90 * time.Minute)
 	recovery, err := l.Recover(t.Context(), tenant, e.ID, since, payment.FeedCursor{})
 	if err != nil || recovery.Queued != 300 || !recovery.Complete { // in one part, so near the time
@@ -145,7 +145,7 @@ func TestRecover_ofManyAtOnceQueuesEachOnce(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)
 	l.claim(orders(t, 200)...)
-	e := l.endpoint()
+	e := l.registered()
 	counts := make([]int, 6)
 	together(len(counts), func(i int) {
 		recovery, err := l.Recover(t.Context(), tenant, e.ID, time.Time{}, payment.FeedCursor{})

@@ -8,12 +8,13 @@ import (
 	"github.com/paybuf/paybuf/payment"
 )
 
-// requestRow is the request of an event's payment; all is NULL if that has no row.
+// requestRow is what is told of the request of an event's payment; all is NULL if that
+// has no row.
 type requestRow struct {
 	retryOf               *payment.ID
 	minor                 *int64
-	currency, method      *string
-	customer, description *string
+	currency, customer    *string
+	description           *string
 	metadata              []byte
 	acceptedAt, notBefore *time.Time
 }
@@ -30,7 +31,7 @@ func (r requestRow) fill(request *payment.Request) error {
 	if err := json.Unmarshal(r.metadata, &request.Metadata); err != nil {
 		return unreadable(request.ID, err)
 	}
-	request.PaymentMethod, request.Customer, request.Description = *r.method, *r.customer, *r.description
+	request.Customer, request.Description = *r.customer, *r.description
 	request.AcceptedAt, request.NotBefore = instant(r.acceptedAt), instant(r.notBefore)
 	return nil
 }
