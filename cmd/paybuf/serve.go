@@ -15,9 +15,10 @@ func newServe() *cobra.Command {
 		Use:   "serve",
 		Short: "Run some roles of an installation",
 		Long: `Runs the given roles against NATS and Postgres servers of yours. Any number of
-processes may have the same role. ingest needs only NATS; processor and status
-need Postgres too, and processor needs the payer. All processes of an
-installation share one secrets file.
+processes may have the same role. ingest needs only NATS; processor, status and
+webhook need Postgres too, processor needs the payer, and webhook the keys that
+webhooks' secrets are sealed with. All processes of an installation share one
+secrets file.
 
 Exit codes: 0 stopped by Ctrl-C or SIGTERM, 1 it failed, 2 the flags or the
 configuration must change.`,

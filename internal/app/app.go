@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/paybuf/paybuf/buffer"
@@ -14,6 +15,7 @@ import (
 	"github.com/paybuf/paybuf/postgres"
 	"github.com/paybuf/paybuf/processor"
 	"github.com/paybuf/paybuf/processor/reconcile"
+	"github.com/paybuf/paybuf/status/webhook"
 )
 
 const (
@@ -31,8 +33,9 @@ type App struct {
 	db         *postgres.DB // nil without a role that needs it
 	buffer     *buffer.Buffer
 	guard      *access.Guard
-	processor  *processor.Processor // nil without the role
-	reconciler *reconcile.Job       // likewise
+	processor  *processor.Processor           // nil without the role
+	reconciler *reconcile.Job                 // likewise
+	sender     atomic.Pointer[webhook.Sender] // likewise, and until it is started
 	metrics    *metrics
 	clients    *server // nil without a role that serves them
 	operator   *server
@@ -72,7 +75,7 @@ func (a *App) Start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, errors.New("the start took too long"))
 	defer cancel()
 	for _, start := range []func(context.Context) error{
-		a.startLedger, a.startBuffer, a.startKeySync, a.startProcessor, a.startReconciler, a.startOperator, a.startClients,
+		a.startLedger, a.startBuffer, a.startKeySync, a.startProcessor, a.startReconciler, a.startOperator, a.startClients, a.startSender,
 	} {
 		if err := start(ctx); err != nil {
 			a.Stop(context.WithoutCancel(ctx))
@@ -114,8 +117,8 @@ func (a *App) startLedger(ctx context.Context) error {
 	if !a.opts.needsLedger() {
 		return nil
 	}
-	// Claiming, taking over, settling, and a few for readers.
-	const connections = 10
+	// Claiming, taking over, settling, two for webhooks, and a few for readers.
+	const connections = 12
 	db, err := postgres.Open(ctx, a.opts.PostgresURL, postgres.Config{ConnsMax: connections})
 	if err != nil {
 		return err

@@ -51,6 +51,7 @@ var table = []row{
 		tests: of("internal/local/localtest", "processor/processortest")},
 	{of: "status", may: of("payment", "internal/problem", "internal/object"), tests: nothing},
 	{of: "status/cancel", may: of("payment", "internal/problem", "internal/object", "internal/body"), tests: nothing},
+	{of: "status/webhook", may: of("payment", "internal/object", "internal/outbound", "internal/fault"), tests: nothing},
 
 	{of: "internal/problem", may: of("payment"), tests: nothing},
 	{of: "internal/body", may: of("payment"), tests: nothing},
@@ -103,6 +104,7 @@ var monopolies = []monopoly{
 	{on: "database/sql", of: of("postgres")},
 	{on: "github.com/spf13", of: of("cmd/paybuf")},
 	{on: "github.com/prometheus", of: of("internal/app")},
+	{on: "code.dny.dev/ssrf", of: of("status/webhook")},
 	{on: "github.com/stripe", of: of("processor/payer/stripepayer")},
 }
 

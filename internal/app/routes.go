@@ -105,8 +105,8 @@ func (a *App) checks() []check {
 	}
 	if a.db != nil {
 		checks = append(checks,
-			check{"postgres", []Role{RoleProcessor, RoleStatus}, a.db.Ping},
-			check{"schema", []Role{RoleProcessor, RoleStatus}, a.db.CheckSchema})
+			check{"postgres", []Role{RoleProcessor, RoleStatus, RoleWebhook}, a.db.Ping},
+			check{"schema", []Role{RoleProcessor, RoleStatus, RoleWebhook}, a.db.CheckSchema})
 	}
 	return checks
 }

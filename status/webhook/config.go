@@ -50,9 +50,10 @@ const (
 	scheduleLenMax = 50
 	pauseMax       = 24 * time.Hour // that an endpoint may ask for
 
-	holdMoreMax   = 256 // endpoints that are taken at once
-	wantsMax      = 256 // endpoints that are asked about at once
-	recordMax     = 256 // results that are written at once
+	holdMoreMax   = 256  // endpoints that are taken at once
+	wantsMax      = 256  // endpoints that are asked about at once
+	wantRowsMax   = 8000 // deliveries that are asked for at once, and those that are left out
+	recordMax     = 256  // results that are written at once
 	recordLinger  = 2 * time.Millisecond
 	roundPauseMin = 5 * time.Millisecond // between two questions to the outbox
 

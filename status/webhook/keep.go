@@ -180,8 +180,8 @@ func (s *Sender) fetch(ctx context.Context) {
 	wants := s.roster.wants(time.Now())
 	s.mu.Unlock()
 	for len(wants) > 0 {
-		some := wants[:min(wantsMax, len(wants))]
-		wants = wants[len(some):]
+		var some []payment.DeliveryWant
+		some, wants = firstWants(wants)
 		bounded, done := context.WithTimeoutCause(ctx, outboxTimeout, errOutboxSlow)
 		due, err := s.outbox.Due(bounded, s.worker, some)
 		done()
@@ -192,6 +192,19 @@ func (s *Sender) fetch(ctx context.Context) {
 		s.roster.admit(some, due, time.Now())
 		s.mu.Unlock()
 	}
+}
+
+// firstWants gives as many as one question may have, at least one, and the rest.
+func firstWants(wants []payment.DeliveryWant) (first, rest []payment.DeliveryWant) {
+	n, rows := 0, 0
+	for n < min(wantsMax, len(wants)) {
+		rows += wants[n].Limit + len(wants[n].Not)
+		if rows > wantRowsMax && n > 0 {
+			break
+		}
+		n++
+	}
+	return wants[:n], wants[n:]
 }
 
 // wants says what to ask for: of each endpoint a share of the room.
