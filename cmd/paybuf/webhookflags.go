@@ -23,8 +23,7 @@ func (f *webhookFlags) add(flags *pflag.FlagSet, o *app.Options) {
 	flags.IntVar(&w.Concurrency, "webhook-concurrency", 256, "requests to webhook endpoints at once")
 	flags.IntVar(&w.EndpointConcurrency, "webhook-endpoint-concurrency", 16, "the same for one endpoint, at most; fewer while it is slow")
 	flags.DurationVar(&w.Timeout, "webhook-timeout", 15*time.Second, "deadline of one request to an endpoint, with its answer")
-	flags.DurationSliceVar(&w.Schedule, "webhook-schedule", nil,
-		"pauses before the tries of a delivery (default 0s,5s,5m,30m,2h,5h,10h,14h,20h,24h)")
+	flags.DurationSliceVar(&w.Schedule, "webhook-schedule", app.DefaultWebhookSchedule(), "pauses before the tries of a delivery")
 	flags.DurationVar(&w.DisableAfter, "webhook-disable-after", 5*24*time.Hour, "time without a success after which an endpoint that fails is disabled")
 	flags.DurationVar(&w.Keep, "webhook-keep", 30*24*time.Hour, "how long deliveries that have ended are kept")
 }

@@ -45,6 +45,9 @@ func (a *App) startSender(context.Context) error {
 	return nil
 }
 
+// DefaultWebhookSchedule gives the pauses before the tries of a delivery.
+func DefaultWebhookSchedule() []time.Duration { return webhook.DefaultSchedule() }
+
 // checkSender finds what the role webhook lacks.
 func (o Options) checkSender() error {
 	switch {

@@ -65,7 +65,8 @@ const (
 	sweepTimeout = 30 * time.Second
 )
 
-func scheduleDefault() []time.Duration {
+// DefaultSchedule gives the pauses before ten tries, which take three days.
+func DefaultSchedule() []time.Duration {
 	return []time.Duration{
 		0, 5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour,
 		10 * time.Hour, 14 * time.Hour, 20 * time.Hour, 24 * time.Hour,
@@ -78,7 +79,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.EndpointConcurrency, min(16, c.Concurrency))
 	setDefault(&c.Timeout, 15*time.Second)
 	if len(c.Schedule) == 0 {
-		c.Schedule = scheduleDefault()
+		c.Schedule = DefaultSchedule()
 	}
 	setDefault(&c.DisableAfter, 5*day)
 	setDefault(&c.Keep, 30*day)

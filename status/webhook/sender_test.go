@@ -143,11 +143,11 @@ func TestRun_followsTheScheduleToItsEnd(t *testing.T) {
 		defer stop()
 		until(t, "it is dead", 8*24*time.Hour, func() bool { return m.count(one, payment.DeliveryDead) == 1 })
 		attempts := m.attemptsAt(one)
-		if len(attempts) != len(scheduleDefault()) {
-			t.Fatalf("%d tries, want %d", len(attempts), len(scheduleDefault()))
+		if len(attempts) != len(DefaultSchedule()) {
+			t.Fatalf("%d tries, want %d", len(attempts), len(DefaultSchedule()))
 		}
 		for i := 1; i < len(attempts); i++ {
-			waited, planned := attempts[i].StartedAt.Sub(attempts[i-1].StartedAt), scheduleDefault()[i]
+			waited, planned := attempts[i].StartedAt.Sub(attempts[i-1].StartedAt), DefaultSchedule()[i]
 			// Due deliveries are looked for that often.
 			if waited < planned*8/10 || waited > planned*12/10+21*time.Second {
 				t.Errorf("try %d came after %s, planned are %s", i+1, waited, planned)
