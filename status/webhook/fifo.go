@@ -23,6 +23,3 @@ func (q *fifo[T]) pop() T {
 	}
 	return item
 }
-
-// clear forgets all.
-func (q *fifo[T]) clear() { *q = fifo[T]{} }
