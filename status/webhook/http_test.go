@@ -36,7 +36,7 @@ func local(t *testing.T, cfg Config) *poster {
 	return p
 }
 
-// serveRaw answers each connection by a function, and counts what was written to it.
+// serveRaw answers each connection by a function, when a request has begun to come.
 func serveRaw(t *testing.T, answer func(conn net.Conn)) (url string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -51,7 +51,9 @@ func serveRaw(t *testing.T, answer func(conn net.Conn)) (url string) {
 			if err != nil {
 				return
 			}
-			answer(conn)
+			if _, err := conn.Read(make([]byte, 1)); err == nil {
+				answer(conn)
+			}
 			conn.Close()
 		}
 	}()
@@ -96,7 +98,7 @@ func TestRun_consumersCanVerifyWhatTheyGet(t *testing.T) {
 			t.Errorf("with %q: %v", secret, err)
 		}
 	}
-	event := m.endpoints[one].rows[1].Event
+	event := m.row(one, 1).Event
 	want, err := object.Marshal(object.EventOf(event, "https://pay.example"))
 	if err != nil || !bytes.Equal(r.body, want) {
 		t.Errorf("the body is\n%s, want\n%s (%v)", r.body, want, err)
@@ -176,7 +178,7 @@ func TestDeliver_whatHasNoAnswer(t *testing.T) {
 	untrusted := httptest.NewTLSServer(http.NotFoundHandler())
 	untrusted.Config.ErrorLog = nil
 	defer untrusted.Close()
-	p := local(t, Config{Timeout: testTimeout})
+	hasty, patient := local(t, Config{Timeout: testTimeout}), local(t, Config{})
 	for _, test := range []struct {
 		name, url, says string
 		want            Result
@@ -190,6 +192,10 @@ func TestDeliver_whatHasNoAnswer(t *testing.T) {
 		{"is not trusted", untrusted.URL, "certificate", ResultUnreachable},
 		{"speaks no TLS", strings.Replace(closed, "http:", "https:", 1), "", ResultUnreachable},
 	} {
+		p := patient
+		if test.want == ResultTimeout {
+			p = hasty
+		}
 		result, a := send(t, p, test.url)
 		if result != test.want || !strings.Contains(describe(result, a), test.says) {
 			t.Errorf("who %s is %s, %q (%v)", test.name, result, describe(result, a), a.err)

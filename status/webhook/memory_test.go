@@ -275,6 +275,20 @@ func (m *memory) attemptsAt(of payment.EndpointID) []payment.WebhookAttempt {
 	return slices.Clone(m.endpoints[of].attempts)
 }
 
+// row gives a delivery as it is now.
+func (m *memory) row(of payment.EndpointID, sequence int64) payment.WebhookDelivery {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return *m.endpoints[of].rows[sequence]
+}
+
+// shown gives an endpoint as it is now.
+func (m *memory) shown(of payment.EndpointID) payment.Endpoint {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.endpoints[of].Endpoint
+}
+
 // change changes an endpoint.
 func (m *memory) change(of payment.EndpointID, how func(*payment.Endpoint)) {
 	m.mu.Lock()

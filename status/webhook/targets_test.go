@@ -229,7 +229,7 @@ func TestDeliver_aNameThatTurnsInsideIsNotDialled(t *testing.T) {
 	if err != nil || first[0] != "93.184.216.34" {
 		t.Fatalf("the first answer is %v, %v", first, err)
 	}
-	p := newPoster(Config{Resolver: resolver, Timeout: testTimeout}.withDefaults())
+	p := newPoster(Config{Resolver: resolver}.withDefaults())
 	t.Cleanup(p.close)
 	result, a := send(t, p, "https://rebind.example.:"+port)
 	if result != ResultForbidden || !isProhibited(a.err) {
@@ -237,7 +237,7 @@ func TestDeliver_aNameThatTurnsInsideIsNotDialled(t *testing.T) {
 	}
 	// The same, where the policy is not what stands in the way of http.
 	trial := newPoster(Config{
-		Resolver: nameServer(t, "169.254.169.254"), Timeout: testTimeout, Targets: Targets{Insecure: true},
+		Resolver: nameServer(t, "169.254.169.254"), Targets: Targets{Insecure: true},
 	}.withDefaults())
 	t.Cleanup(trial.close)
 	if result, a := send(t, trial, "http://metadata.example./latest"); result != ResultForbidden {
