@@ -3,6 +3,7 @@ module github.com/paybuf/paybuf
 go 1.26.0
 
 require (
+	code.dny.dev/ssrf v0.3.0
 	github.com/bojanz/currency v1.4.0
 	github.com/failsafe-go/failsafe-go v0.9.8
 	github.com/go-chi/chi/v5 v5.5.0

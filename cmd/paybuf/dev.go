@@ -22,10 +22,10 @@ func newDev() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dev",
 		Short: "Run all of Paybuf on this machine",
-		Long: `Runs ingest, processor and status in one process, with JetStream inside it, a
-private Postgres beside it and, unless --payer names one, a simulated payer.
+		Long: `Runs ingest, processor, status and webhook in one process, with JetStream inside
+it, a private Postgres beside it and, unless --payer names one, a simulated payer.
 Needs nothing but Postgres' server programs. Requests from this machine need no
-API key.
+API key, and webhooks may be sent to it.
 
 Everything is kept under --data. Started again on the same directory, also after
 kill -9 or a power cut, it goes on where it ended. DIR/dev.json tells other

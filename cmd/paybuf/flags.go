@@ -25,11 +25,12 @@ type appFlags struct {
 	keyBytesMax     int
 	durability      string
 	log             logFlags
+	webhook         webhookFlags
 }
 
 func (f *appFlags) add(flags *pflag.FlagSet) {
 	o := &f.opts
-	flags.StringSliceVar(&f.roles, "roles", []string{"ingest", "processor", "status"}, "what this process does")
+	flags.StringSliceVar(&f.roles, "roles", []string{"ingest", "processor", "status", "webhook"}, "what this process does")
 	flags.StringVar(&o.Listen, "listen", "127.0.0.1:8080", "address for clients")
 	flags.StringVar(&o.OperatorListen, "operator-listen", "127.0.0.1:8081", "address for health, readiness and metrics")
 	flags.StringVar(&o.PublicURL, "public-url", "", "what stands before the paths of status URLs (default: the address that the client used)")
@@ -57,6 +58,7 @@ func (f *appFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&o.Reconcile.Dir, "statement-dir", "", "directory in which the payer's statements are put, as *.csv; the role processor compares each")
 	flags.StringVar(&o.StatementURL, "statement-url", "", "where the payer serves its statement: a URL, or a path below --payer such as /statement")
 	flags.DurationVar(&o.Reconcile.Every, "reconcile-every", time.Hour, "how long a period is for which that statement is fetched")
+	f.webhook.add(flags, o)
 	f.log.add(flags)
 }
 
@@ -89,6 +91,9 @@ func (f *appFlags) options(flags *pflag.FlagSet) (app.Options, error) {
 	if err := f.opts.SetDurability(f.durability); err != nil {
 		return app.Options{}, err
 	}
+	if err := f.webhook.read(&f.opts); err != nil {
+		return app.Options{}, err
+	}
 	if f.payerTokenFile != "" {
 		token, err := os.ReadFile(f.payerTokenFile)
 		if err != nil {
@@ -104,7 +109,7 @@ func (f *appFlags) options(flags *pflag.FlagSet) (app.Options, error) {
 		checkPositive(flags, "pay-timeout", "concurrency", "park-after", "pending-park-after", "attempts-max",
 			"retry-base", "retry-max", "pending-poll", "pending-max", "dedup-window", "stream-bytes-max",
 			"journal-bytes-max", "audit-after", "idempotency-key-ttl", "idempotency-bytes-max", "shards", "replicas", "tenant-share",
-			"reconcile-every"),
+			"reconcile-every", "webhook-concurrency", "webhook-endpoint-concurrency", "webhook-timeout", "webhook-disable-after", "webhook-lease", "webhook-keep"),
 		checkNotNegative(flags, "stream-messages-max", "lease", "concurrency-min", "payer-rate",
 			"lookup-base", "lookup-max", "payer-key-window", "payer-key-bytes-max", "payer-visibility-delay"))
 }

@@ -16,11 +16,11 @@ func newServe() *cobra.Command {
 		Use:   "serve",
 		Short: "Run some roles of an installation",
 		Long: `Runs the given roles against NATS and Postgres servers of yours. Any number of
-processes may have the same role. ingest needs only NATS; processor and status
-need Postgres too, and processor needs the payer. All processes of an
+processes may have the same role. ingest needs only NATS; processor, status and
+webhook need Postgres too, and processor needs the payer. All processes of an
 installation share one secrets file. The variable PAYBUF_WEBHOOK_KEYS holds the keys
-that webhooks' secrets are sealed with (paybuf secrets webhook-key); status needs them
-for endpoints to be made.
+that webhooks' secrets are sealed with (paybuf secrets webhook-key): webhook needs
+them, and status for endpoints to be made.
 
 Exit codes: 0 stopped by Ctrl-C or SIGTERM, 1 it failed, 2 the flags or the
 configuration must change.`,

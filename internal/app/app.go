@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/paybuf/paybuf/buffer"
@@ -16,6 +17,7 @@ import (
 	"github.com/paybuf/paybuf/processor/reconcile"
 	"github.com/paybuf/paybuf/status"
 	"github.com/paybuf/paybuf/status/await"
+	"github.com/paybuf/paybuf/status/webhook"
 )
 
 const (
@@ -33,10 +35,11 @@ type App struct {
 	db         *postgres.DB // nil without a role that needs it
 	buffer     *buffer.Buffer
 	guard      *access.Guard
-	hub        *await.Hub           // nil without a ledger, or without clients
-	finals     *status.Finals       // likewise
-	processor  *processor.Processor // nil without the role
-	reconciler *reconcile.Job       // likewise
+	hub        *await.Hub                     // nil without a ledger, or without clients
+	finals     *status.Finals                 // likewise
+	processor  *processor.Processor           // nil without the role
+	reconciler *reconcile.Job                 // likewise
+	sender     atomic.Pointer[webhook.Sender] // likewise, and until it is started
 	metrics    *metrics
 	clients    *server // nil without a role that serves them
 	operator   *server
@@ -78,7 +81,7 @@ func (a *App) Start(ctx context.Context) error {
 	defer cancel()
 	for _, start := range []func(context.Context) error{
 		a.startLedger, a.startBuffer, a.startKeySync, a.startProcessor, a.startReconciler, a.startResealing, a.startWaiting,
-		a.startOperator, a.startClients,
+		a.startOperator, a.startClients, a.startSender,
 	} {
 		if err := start(ctx); err != nil {
 			a.Stop(context.WithoutCancel(ctx))
@@ -120,8 +123,8 @@ func (a *App) startLedger(ctx context.Context) error {
 	if !a.opts.needsLedger() {
 		return nil
 	}
-	// Claiming, taking over, settling, and a few for readers.
-	const connections = 10
+	// Claiming, taking over, settling, two for webhooks, and a few for readers.
+	const connections = 12
 	db, err := postgres.Open(ctx, a.opts.PostgresURL, postgres.Config{ConnsMax: connections, Committed: a.announce})
 	if err != nil {
 		return err

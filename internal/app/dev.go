@@ -78,6 +78,7 @@ func StartDev(ctx context.Context, opts DevOptions) (*Dev, error) {
 	}
 	d := &Dev{opts: opts, log: opts.Logger, fatal: make(chan error, 3)}
 	d.opts.Buffer.JournalDir = d.path(devJournal)
+	d.opts.Webhook.Targets.Insecure = true // whoever tries it out listens on this machine
 	if err := d.start(ctx); err != nil {
 		d.Stop(context.WithoutCancel(ctx))
 		return nil, err
@@ -276,6 +277,9 @@ func (o DevOptions) checkDev() error {
 		return err
 	}
 	if err := o.Processor.Check(); err != nil {
+		return configError(err.Error())
+	}
+	if err := o.Webhook.Check(); err != nil {
 		return configError(err.Error())
 	}
 	if o.PayerURL == "" {

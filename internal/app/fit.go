@@ -4,6 +4,7 @@ import (
 	"github.com/paybuf/paybuf/buffer"
 	"github.com/paybuf/paybuf/ingest"
 	"github.com/paybuf/paybuf/internal/access"
+	"github.com/paybuf/paybuf/internal/sealed"
 	"github.com/paybuf/paybuf/postgres"
 	"github.com/paybuf/paybuf/processor"
 	"github.com/paybuf/paybuf/processor/payer/httppayer"
@@ -14,6 +15,7 @@ import (
 	"github.com/paybuf/paybuf/status/await"
 	"github.com/paybuf/paybuf/status/cancel"
 	"github.com/paybuf/paybuf/status/endpoint"
+	"github.com/paybuf/paybuf/status/webhook"
 )
 
 // What each stage asks for, and who gives it.
@@ -48,6 +50,10 @@ var (
 	_ cancel.Ledger        = (*postgres.DB)(nil)
 	_ cancel.Backlog       = (*buffer.Buffer)(nil)
 	_ cancel.Authenticator = (*access.Guard)(nil)
+	_ webhook.Outbox       = (*postgres.DB)(nil)
+	_ webhook.Janitor      = (*postgres.DB)(nil)
+	_ webhook.Opener       = sealed.Keys{}
+	_ status.Alarm         = (*await.Hub)(nil)
 	_ endpoint.Registry    = (*postgres.DB)(nil)
 	_ endpoint.Reader      = (*postgres.DB)(nil)
 	_ endpoint.Queue       = (*postgres.DB)(nil)

@@ -33,6 +33,7 @@ type installation struct {
 	postgres string // URL of a schema of its own
 	payer    *payer
 	secrets  app.Secrets
+	hookKeys string // that webhooks' secrets are sealed with
 	logs     *logs
 }
 
@@ -49,13 +50,14 @@ func installOn(t *testing.T, postgresURL string, payer *payer) *installation {
 	}
 	return &installation{
 		t: t, broker: newBroker(t), postgres: postgresURL, payer: payer,
-		secrets: app.NewSecrets(), logs: newLogs(t),
+		secrets: app.NewSecrets(), hookKeys: drawWebhookKey(t, "test"), logs: newLogs(t),
 	}
 }
 
 // options are quick to try again, so that outages end soon after their cause.
 func (in *installation) options(roles ...app.Role) app.Options {
-	return app.Options{
+	in.t.Helper()
+	opts := app.Options{
 		Roles: roles, Listen: anyPort, OperatorListen: anyPort,
 		Buffer:      buffer.Config{URL: in.broker.url, JournalDir: in.t.TempDir()},
 		PostgresURL: in.postgres,
@@ -68,6 +70,10 @@ func (in *installation) options(roles ...app.Role) app.Options {
 		Secrets: in.secrets,
 		Logger:  in.logs.logger(),
 	}
+	if err := opts.SetWebhookKeys(in.hookKeys); err != nil {
+		in.t.Fatal(err)
+	}
+	return opts
 }
 
 // start starts a process with the roles, all if none are given, and waits until

@@ -10,9 +10,10 @@ import (
 // metrics is what the process tells Prometheus. docs/operating.md says what each
 // means and what to do.
 type metrics struct {
-	registry   *prometheus.Registry
-	requests   *prometheus.HistogramVec
-	batchItems *prometheus.CounterVec
+	registry     *prometheus.Registry
+	requests     *prometheus.HistogramVec
+	batchItems   *prometheus.CounterVec
+	webhookDelay prometheus.Histogram
 }
 
 func newMetrics(a *App) *metrics {
@@ -27,6 +28,7 @@ func newMetrics(a *App) *metrics {
 			Name: "paybuf_batch_items_total",
 			Help: "Items of batches, by what they were answered.",
 		}, []string{"result"}),
+		webhookDelay: newWebhookDelay(),
 	}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(),
@@ -45,6 +47,9 @@ func newMetrics(a *App) *metrics {
 	}
 	if a.opts.has(RoleStatus) {
 		m.registry.MustRegister(&feedCollector{horizon: a.db.FeedHorizon})
+	}
+	if a.opts.has(RoleWebhook) {
+		m.registry.MustRegister(webhookCollector{a}, m.webhookDelay)
 	}
 	if a.opts.has(RoleIngest) {
 		m.registry.MustRegister(auditCollector{a}, pressureCollector{a})

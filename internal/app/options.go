@@ -13,6 +13,7 @@ import (
 	"github.com/paybuf/paybuf/processor/payer/httppayer"
 	"github.com/paybuf/paybuf/processor/payer/stripepayer"
 	"github.com/paybuf/paybuf/processor/reconcile"
+	"github.com/paybuf/paybuf/status/webhook"
 )
 
 // Role is a part of the work that a process may take on.
@@ -23,10 +24,11 @@ const (
 	RoleIngest    Role = "ingest"    // accept payments; needs NATS
 	RoleProcessor Role = "processor" // pay them; needs NATS, Postgres and the payer
 	RoleStatus    Role = "status"    // answer for them; needs NATS and Postgres
+	RoleWebhook   Role = "webhook"   // tell endpoints of events; needs NATS, Postgres and the webhook keys
 )
 
 // Roles gives all roles.
-func Roles() []Role { return []Role{RoleIngest, RoleProcessor, RoleStatus} }
+func Roles() []Role { return []Role{RoleIngest, RoleProcessor, RoleStatus, RoleWebhook} }
 
 // ParseRoles reads a list such as "ingest,status".
 func ParseRoles(names []string) ([]Role, error) {
@@ -34,14 +36,14 @@ func ParseRoles(names []string) ([]Role, error) {
 	for _, name := range names {
 		role := Role(strings.TrimSpace(name))
 		if !slices.Contains(Roles(), role) {
-			return nil, configError(fmt.Sprintf("%q is no role; the roles are ingest, processor and status", name))
+			return nil, configError(fmt.Sprintf("%q is no role; the roles are ingest, processor, status and webhook", name))
 		}
 		if !slices.Contains(roles, role) {
 			roles = append(roles, role)
 		}
 	}
 	if len(roles) == 0 {
-		return nil, configError("give at least one of the roles ingest, processor and status")
+		return nil, configError("give at least one of the roles ingest, processor, status and webhook")
 	}
 	return roles, nil
 }
@@ -60,6 +62,8 @@ type Options struct {
 	Payer       httppayer.Config
 	Stripe      stripepayer.Config // if PayerURL is PayerStripe
 	Processor   processor.Config
+
+	Webhook webhook.Config
 
 	Reconcile    reconcile.JobConfig
 	StatementURL string // of the payer, or a path below PayerURL; "" if none is fetched
@@ -83,7 +87,9 @@ func (o *Options) SetDurability(name string) (err error) {
 func (o Options) has(role Role) bool { return slices.Contains(o.Roles, role) }
 
 // needsLedger tells whether a role works with Postgres.
-func (o Options) needsLedger() bool { return o.has(RoleProcessor) || o.has(RoleStatus) }
+func (o Options) needsLedger() bool {
+	return o.has(RoleProcessor) || o.has(RoleStatus) || o.has(RoleWebhook)
+}
 
 // servesClients tells whether a role answers on the clients' listener.
 func (o Options) servesClients() bool { return o.has(RoleIngest) || o.has(RoleStatus) }
@@ -94,11 +100,14 @@ func (o Options) check() error {
 	case len(o.Roles) == 0:
 		return configError("no roles are given")
 	case o.needsLedger() && o.PostgresURL == "":
-		return configError("the roles processor and status need --postgres URL")
+		return configError("the roles processor, status and webhook need --postgres URL")
 	case o.has(RoleProcessor) && o.PayerURL == "":
 		return configError("the role processor needs --payer URL, or --payer stripe")
 	case o.has(RoleIngest) && o.Buffer.Durability != buffer.StreamOnly && o.Buffer.JournalDir == "":
 		return configError("the role ingest needs --journal-dir DIR, or --durability stream if the stream is replicated and synced")
+	}
+	if err := o.checkSender(); err != nil {
+		return err
 	}
 	return o.Secrets.check()
 }

@@ -1,6 +1,8 @@
 package app
 
 import (
+	"io"
+	"log"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -31,6 +33,7 @@ const (
 // until the function that it gives is called. What GOMAXPROCS, GOGC or GOMEMLIMIT
 // in the environment say is left alone.
 func TuneProcess() (stop func()) {
+	muteGlobalLog()
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + threadsBesideCores)
 	}
@@ -44,6 +47,11 @@ func TuneProcess() (stop func()) {
 	wg.Go(func() { adaptMemoryLimit(done) })
 	return sync.OnceFunc(func() { close(done); wg.Wait() })
 }
+
+// muteGlobalLog throws away what is written to the global logger. Nothing of ours is;
+// but net/http's client puts there what a server says unasked, up to 4 KiB of the words
+// of anybody whose endpoint is sent to.
+func muteGlobalLog() { log.SetOutput(io.Discard) }
 
 // adaptMemoryLimit raises the limit with what is in use, and lowers it again.
 func adaptMemoryLimit(done <-chan struct{}) {

@@ -41,6 +41,9 @@ func TestNew_refusesOptionsThatCannotWork(t *testing.T) {
 			Roles: app.Roles(), PostgresURL: "postgres://db", PayerURL: "http://payer", Secrets: secrets,
 			Buffer: buffer.Config{JournalDir: "journal"},
 		}
+		if err := opts.SetWebhookKeys(drawWebhookKey(t, "test")); err != nil {
+			t.Fatal(err)
+		}
 		if _, err := app.New(opts); err != nil {
 			t.Fatalf("good options are refused: %v", err)
 		}

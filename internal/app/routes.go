@@ -44,7 +44,7 @@ func (a *App) clientRoutes() http.Handler {
 		status.NewBatches(a.db, a.buffer, a.guard, a.idKey, cfg).Routes(r)
 		cancel.New(a.db, a.buffer, a.guard, a.idKey, cancel.Config{PublicURL: a.opts.PublicURL}).Routes(r)
 		endpoint.New(a.db, a.db, a.db, a.guard, endpoint.Config{
-			CheckURL: a.checkTarget, Keys: a.opts.WebhookKeys, PublicURL: a.opts.PublicURL,
+			CheckURL: a.opts.Webhook.Targets.CheckURL, Keys: a.opts.WebhookKeys, PublicURL: a.opts.PublicURL,
 		}).Routes(r)
 	}
 	return r
@@ -111,8 +111,8 @@ func (a *App) checks() []check {
 	}
 	if a.db != nil {
 		checks = append(checks,
-			check{"postgres", []Role{RoleProcessor, RoleStatus}, a.db.Ping},
-			check{"schema", []Role{RoleProcessor, RoleStatus}, a.db.CheckSchema})
+			check{"postgres", []Role{RoleProcessor, RoleStatus, RoleWebhook}, a.db.Ping},
+			check{"schema", []Role{RoleProcessor, RoleStatus, RoleWebhook}, a.db.CheckSchema})
 	}
 	return checks
 }

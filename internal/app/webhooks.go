@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/netip"
-	"net/url"
 	"sync"
 	"time"
 
@@ -77,18 +75,4 @@ func (a *App) reseal(ctx context.Context) bool {
 	}
 	a.log.Error("webhook secrets could not be opened; their owners must rotate them if the key is lost", slog.Any("error", err))
 	return true
-}
-
-// checkTarget tells whether webhooks may be sent to a URL.
-func (a *App) checkTarget(text string) error {
-	target, err := url.Parse(text)
-	if err == nil && (target.Scheme == "https" || (a.opts.DevTenant != "" && isLoopback(target.Hostname()))) {
-		return nil
-	}
-	return &payment.Error{Code: payment.CodeInvalid, Detail: "must begin with https://"}
-}
-
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || (err == nil && ip.IsLoopback())
 }

@@ -107,7 +107,7 @@ func TestWebhookKeys_whichAreLostAreNamedInTheLog(t *testing.T) {
 func TestWebhookEndpoints_needKeysAndHTTPS(t *testing.T) {
 	t.Parallel()
 	in := install(t)
-	p := in.start(app.RoleStatus, app.RoleIngest)
+	p := in.startWithKeys("")
 	c := in.client(p, "acme")
 	for url, want := range map[string]payment.Code{
 		"https://shop.example/": payment.CodeNoWebhooks, "http://shop.example/": payment.CodeInvalid, "http://127.0.0.1/": payment.CodeInvalid,
@@ -144,9 +144,6 @@ func TestDev_keepsOneWebhookKeyAlsoOnAnOlderDirectory(t *testing.T) {
 	c.register("http://127.0.0.1:9/hook") // a receiver on this machine
 	c.register("http://localhost:9/hook")
 	c.register("https://shop.example/hook")
-	if got := c.must(c.try(http.MethodPost, endpointsPath, `{"url":"http://shop.example/"}`, "Content-Type: application/json")); got.status != 422 {
-		t.Errorf("got %d %s", got.status, got.text)
-	}
 	d.stop()
 	made, err := app.LoadSecrets(file)
 	if err != nil || !strings.HasPrefix(made.WebhookKeys, "dev:") {

@@ -113,7 +113,7 @@ func TestPoints_areAllPassedSomewhereAndNoOtherIs(t *testing.T) {
 }
 
 func TestPoints_haveARoleThatPassesThem(t *testing.T) {
-	of := slices.Concat(fault.PointsOf("ingest"), fault.PointsOf("processor"), fault.PointsOf("status"), fault.PointsOf("operator"), fault.PointsOf("other"))
+	of := slices.Concat(fault.PointsOf("ingest"), fault.PointsOf("processor"), fault.PointsOf("status"), fault.PointsOf("webhook"), fault.PointsOf("operator"), fault.PointsOf("other"))
 	if !slices.Equal(slices.Sorted(slices.Values(of)), slices.Sorted(slices.Values(fault.Points()))) {
 		t.Errorf("the roles pass %v", of)
 	}

@@ -49,6 +49,10 @@ const (
 	ReconcileJudging  Point = "reconcile.judging"  // charges of a statement are judged, nothing is written
 	ReconcileJudged   Point = "reconcile.judged"   // their judgements are committed, others are not made
 
+	WebhookSending  Point = "webhook.sending"  // an event is about to be sent to an endpoint
+	WebhookSent     Point = "webhook.sent"     // the endpoint has answered, or not; nothing is on record
+	WebhookRecorded Point = "webhook.recorded" // what came of it is committed
+
 	BufferRepublishing Point = "buffer.republishing" // a receipt goes to the stream again
 	BufferRepublished  Point = "buffer.republished"  // and is there
 	BufferAudited      Point = "buffer.audited"      // a segment's receipts all have rows, it is still there
@@ -59,7 +63,7 @@ const (
 
 // Points gives all of them, in that order.
 func Points() []Point {
-	return slices.Concat(ingestPoints(), processorPoints(), statusPoints(), operatorPoints())
+	return slices.Concat(ingestPoints(), processorPoints(), statusPoints(), webhookPoints(), operatorPoints())
 }
 
 // ingestPoints are passed by whoever accepts requests.
@@ -85,11 +89,14 @@ func processorPoints() []Point {
 // statusPoints are passed by whoever answers for payments, and calls them off.
 func statusPoints() []Point { return []Point{PostgresCanceling, PostgresCanceled} }
 
+// webhookPoints are passed by whoever tells endpoints of events.
+func webhookPoints() []Point { return []Point{WebhookSending, WebhookSent, WebhookRecorded} }
+
 // operatorPoints are passed by commands.
 func operatorPoints() []Point { return []Point{PostgresReleasing, PostgresReleased} }
 
 // PointsOf gives those that a process with a role passes: "ingest", "processor",
-// "status", or "operator", which is a command. Another role has none.
+// "status", "webhook", or "operator", which is a command. Another role has none.
 func PointsOf(role string) []Point {
 	switch role {
 	case "ingest":
@@ -98,6 +105,8 @@ func PointsOf(role string) []Point {
 		return processorPoints()
 	case "status":
 		return statusPoints()
+	case "webhook":
+		return webhookPoints()
 	case "operator":
 		return operatorPoints()
 	}

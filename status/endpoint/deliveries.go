@@ -3,7 +3,6 @@ package endpoint
 import (
 	"context"
 	"net/http"
-	"strings"
 
 	"github.com/go-chi/chi/v5"
 
@@ -45,8 +44,7 @@ func (h *Handler) delivery(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return reply{}, notKnown(ctx, err, notRead)
 		}
-		base := strings.TrimSuffix(h.cfg.PublicURL, "/")
-		return reply{status: http.StatusOK, shown: object.DeliveryWith(found, attempts, base)}, nil
+		return reply{status: http.StatusOK, shown: object.DeliveryWith(found, attempts, object.Base(h.cfg.PublicURL, r))}, nil
 	})
 }
 

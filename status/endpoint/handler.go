@@ -78,7 +78,8 @@ type Config struct {
 	CheckURL func(url string) error
 	// Keys seal secrets. Without any, no endpoint can be made.
 	Keys sealed.Keys
-	// PublicURL stands before the paths in the bodies of webhooks.
+	// PublicURL stands before the paths in the bodies of webhooks. If empty, it is the
+	// address the client used.
 	PublicURL string
 	// Timeout limits all that one request waits for; 5 s if 0.
 	Timeout time.Duration

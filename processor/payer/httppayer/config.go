@@ -5,8 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/paybuf/paybuf/internal/outbound"
 	"github.com/paybuf/paybuf/payment"
-	"github.com/paybuf/paybuf/processor/payer/internal/outbound"
 )
 
 // Defaults of a Config.

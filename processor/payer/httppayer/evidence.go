@@ -8,8 +8,8 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/paybuf/paybuf/internal/outbound"
 	"github.com/paybuf/paybuf/payment"
-	"github.com/paybuf/paybuf/processor/payer/internal/outbound"
 )
 
 const requestIDBytesMax = 128

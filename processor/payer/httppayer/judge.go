@@ -7,8 +7,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/paybuf/paybuf/internal/outbound"
 	"github.com/paybuf/paybuf/payment"
-	"github.com/paybuf/paybuf/processor/payer/internal/outbound"
 )
 
 // Why there is no charge, or no knowledge of one. Operators see these; only

@@ -7,8 +7,8 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/paybuf/paybuf/internal/outbound"
 	"github.com/paybuf/paybuf/payment"
-	"github.com/paybuf/paybuf/processor/payer/internal/outbound"
 )
 
 // The causes of our own deadlines; they end up in the evidence.

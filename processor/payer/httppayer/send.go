@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/paybuf/paybuf/internal/fault"
+	"github.com/paybuf/paybuf/internal/outbound"
 	"github.com/paybuf/paybuf/payment"
-	"github.com/paybuf/paybuf/processor/payer/internal/outbound"
 )
 
 // call is one request to be sent once.

@@ -6,8 +6,8 @@ import (
 
 	"github.com/stripe/stripe-go/v85"
 
+	"github.com/paybuf/paybuf/internal/outbound"
 	"github.com/paybuf/paybuf/payment"
-	"github.com/paybuf/paybuf/processor/payer/internal/outbound"
 )
 
 // evidence is what a human may see of an exchange later. Of Stripe's objects it

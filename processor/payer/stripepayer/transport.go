@@ -13,7 +13,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/stripe/stripe-go/v85"
 
-	"github.com/paybuf/paybuf/processor/payer/internal/outbound"
+	"github.com/paybuf/paybuf/internal/outbound"
 )
 
 var errForeign = errors.New("the answer is not Stripe's")

@@ -1,5 +1,6 @@
-// Package outbound has what every adapter owes that calls a payer over HTTP: an
-// attempt is one send, an answer is bounded, and what is shown of it is harmless.
+// Package outbound has what everybody owes who calls somebody else's server over
+// HTTP: an answer is bounded, and what is shown of it is harmless. For adapters of
+// payers an attempt is one send, too.
 //
 // One send is not what net/http does by itself. It sends a POST again on another
 // connection if it carries an Idempotency-Key and its body can be rewound; it

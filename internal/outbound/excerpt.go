@@ -17,11 +17,16 @@ const Hidden = "[hidden]"
 // freeEscapes finds runs of \uXXXX; a run, since two may make one character.
 var freeEscapes = regexp.MustCompile(`(?:\\u[0-9a-fA-F]{4})+`)
 
-// Excerpt is what may be shown of a text that a payer wrote: without the secrets
-// that are named and without card numbers, printable, and at most
+// Excerpt is what may be shown of a text that others wrote, a payer say: without the
+// secrets that are named and without card numbers, printable, and at most
 // payment.EvidenceBytesMax. Secrets are hidden before it cuts, since half of one is
 // one too. Empty secrets are none.
 func Excerpt(text string, secrets ...string) string {
+	return ExcerptOf(text, payment.EvidenceBytesMax, secrets...)
+}
+
+// ExcerptOf is Excerpt with another limit.
+func ExcerptOf(text string, bytesMax int, secrets ...string) string {
 	escapes := strings.Contains(text, `\`) // nearly no text has one, and all below that it needs not
 	if escapes {
 		text = unescaped(text)
@@ -41,7 +46,7 @@ func Excerpt(text string, secrets ...string) string {
 	if !isPlain(text) {
 		text = strings.Map(printableRune, text)
 	}
-	return cut(text)
+	return cut(text, bytesMax)
 }
 
 // isPlain tells of nearly every text, and fast, that all of it is printable.
@@ -77,11 +82,11 @@ func quotedJSON(secret string) string {
 }
 
 // cut shortens to the limit at a character's border.
-func cut(text string) string {
-	if len(text) <= payment.EvidenceBytesMax {
+func cut(text string, bytesMax int) string {
+	if len(text) <= bytesMax {
 		return text
 	}
-	end := payment.EvidenceBytesMax
+	end := bytesMax
 	for !utf8.RuneStart(text[end]) {
 		end--
 	}

@@ -79,3 +79,11 @@ func TestIsID_isVisibleASCII(t *testing.T) {
 		}
 	}
 }
+
+func TestExcerptOf_endsAtItsLimitAndNotInsideACharacter(t *testing.T) {
+	for text, want := range map[string]string{"short": "short", "abcdefgh": "abcdef", "abcdeé": "abcde", "a\x00\nb": "a  b"} {
+		if got := ExcerptOf(text, 6); got != want {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
+		}
+	}
+}
