@@ -39,12 +39,13 @@ type clusterInstallation struct {
 
 // layout is what installations differ in.
 type layout struct {
-	nats    int      // servers
-	shards  int      // streams
-	program string   // that serves
-	environ []string // of all processes
-	payer   []string // flags of the simulated payer
-	serve   []string // flags of all processes
+	nats     int      // servers
+	shards   int      // streams
+	webhooks bool     // in a siege: whether events are told to a consumer
+	program  string   // that serves
+	environ  []string // of all processes
+	payer    []string // flags of the simulated payer
+	serve    []string // flags of all processes
 }
 
 // member is a process of the installation, whose addresses and directory stay the

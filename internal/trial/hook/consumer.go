@@ -18,6 +18,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/paybuf/paybuf/payment"
 )
 
 const (
@@ -48,6 +50,8 @@ type Consumer struct {
 	share   float64
 	manners []Manner
 	came    []*Delivery
+	times   map[string]int               // accepted, by webhook-id
+	finals  map[payment.ID]payment.State // of the accepted events that say so
 	forged  int
 	faults  []error
 }
@@ -76,7 +80,7 @@ func Start(cfg Config) (*Consumer, error) {
 		return nil, err
 	}
 	c := &Consumer{
-		listener: listener, closing: make(chan struct{}),
+		listener: listener, closing: make(chan struct{}), times: map[string]int{}, finals: map[payment.ID]payment.State{},
 		random: rand.New(rand.NewPCG(cfg.Seed, 2)), //nolint:gosec // the same manners again for the same seed
 	}
 	if cfg.Spool != "" {
@@ -153,6 +157,12 @@ func (c *Consumer) note(d *Delivery, method string) Manner {
 	}
 	d.Accepted = manner.accepts
 	faults := d.read(method)
+	if d.Accepted {
+		c.times[d.ID()]++
+		if state := d.Event.final(); state != "" {
+			c.finals[d.Event.PaymentID] = state
+		}
+	}
 	secrets, forged, wrong := verify(c.keys, d)
 	d.Secrets, c.forged = secrets, c.forged+forged
 	c.came = append(c.came, d)

@@ -93,30 +93,25 @@ func (c *Consumer) Deliveries() []*Delivery {
 	return slices.Clone(c.came)
 }
 
+// Heard counts the different events that were accepted.
+func (c *Consumer) Heard() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.times)
+}
+
 // Times counts the deliveries of each webhook-id that were accepted.
 func (c *Consumer) Times() map[string]int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	times := map[string]int{}
-	for _, d := range c.came {
-		if d.Accepted {
-			times[d.ID()]++
-		}
-	}
-	return times
+	return maps.Clone(c.times)
 }
 
 // Finals gives the final state of each payment whose last event was accepted.
 func (c *Consumer) Finals() map[payment.ID]payment.State {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	finals := map[payment.ID]payment.State{}
-	for _, d := range c.came {
-		if state := d.Event.final(); d.Accepted && state != "" {
-			finals[d.Event.PaymentID] = state
-		}
-	}
-	return finals
+	return maps.Clone(c.finals)
 }
 
 // Lacks lists the payments with a final state that the consumer was not told, or told

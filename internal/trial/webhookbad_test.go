@@ -1,0 +1,171 @@
+//go:build trial
+
+package trial
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/paybuf/paybuf/internal/trial/hook"
+)
+
+const (
+	retryAfter   = 6 * time.Second // of the consumer that is too busy: longer than what is waited anyway
+	fewPayments  = 3               // that the bad consumers are sent to exhaustion
+	morePayments = 100             // that the healthy one gets beside them
+	healthyMax   = 10 * time.Second
+)
+
+// bad is a consumer in trouble.
+type bad struct {
+	*endpoint
+	manner hook.Manner
+}
+
+func TestWebhooks_badConsumersHarmNobodyAndAreToldWhenMended(t *testing.T) {
+	started := time.Now()
+	in := install(t, nil, slices.Concat([]string{
+		"--payer-visibility-delay", "0s", "--webhook-schedule", "0s,100ms", "--webhook-timeout", "1s", "--log-level", "error",
+		"--public-url", "http://paybuf.example",
+	}))
+	d := in.desk()
+	healthy := d.listen(t, "healthy", finalTypes...)
+	elsewhere := d.listen(t, "elsewhere", "payment.parked") // nothing is redirected here
+	var consumers []bad
+	for _, manner := range []hook.Manner{
+		hook.Fails(http.StatusInternalServerError, 0), hook.Fails(http.StatusBadRequest, 0), hook.Fails(http.StatusGone, 0),
+		hook.Hangs, hook.Drips, hook.Floods, hook.Forgets, hook.Redirects(elsewhere.URL()),
+	} {
+		b := bad{endpoint: d.listen(t, "bad-"+manner.Name, finalTypes...), manner: manner}
+		b.Behave(1, manner)
+		consumers = append(consumers, b)
+	}
+	busy := d.listen(t, "busy", finalTypes...)
+	busy.Behave(1, hook.Fails(http.StatusTooManyRequests, retryAfter))
+
+	d.submit(t, "few", fewPayments)
+	awaitHeard(t, healthy, fewPayments)
+	eventually(t, "the busy one is asked", func() bool { return len(busy.Deliveries()) > 0 })
+	busy.Behave(0)
+	for _, b := range consumers {
+		b.wantUndelivered(t, fewPayments)
+	}
+	d.submit(t, "more", morePayments)
+	waiting := time.Now()
+	awaitHeard(t, healthy, fewPayments+morePayments)
+	if took := time.Since(waiting); took > healthyMax {
+		t.Errorf("the healthy consumer was told %s after the last answer", took)
+	}
+	for _, b := range consumers {
+		b.mend(t, started)
+	}
+	awaitHeard(t, busy, fewPayments+morePayments)
+	busy.wantPaused(t)
+	for _, b := range consumers {
+		awaitHeard(t, b.endpoint, fewPayments+morePayments)
+		b.wantAs(t, healthy)
+		if left := b.undelivered(t); len(left) > 0 {
+			t.Errorf("%s, mended, has %d undelivered", b.manner.Name, len(left))
+		}
+	}
+	equal(t, "deliveries that followed a redirect", len(elsewhere.Deliveries()), 0)
+	equal(t, "repetitions at the healthy consumer", wantVerified(t, healthy.Consumer, healthy.spool).Repeats, 0)
+}
+
+// submit has payments accepted.
+func (d desk) submit(t *testing.T, name string, payments int) {
+	t.Helper()
+	for n := range payments {
+		d.call(t, http.MethodPost, "/v1/payments", map[string]any{
+			"order_number": fmt.Sprintf("%s-%d", name, n), "amount": 100 + n, "currency": "EUR", "payment_method": "tok_visa",
+		}, http.StatusAccepted, nil)
+	}
+}
+
+func awaitHeard(t *testing.T, e *endpoint, events int) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("%s has heard of %d events", e.spool, events), func() bool { return e.Heard() >= events })
+	equal(t, "events that "+e.spool+" has heard of", e.Heard(), events)
+}
+
+// undelivered lists the events that are waiting for another try or given up.
+func (e *endpoint) undelivered(t *testing.T) (events []string) {
+	t.Helper()
+	var page struct {
+		Data []struct {
+			EventID string `json:"event_id"`
+			State   string
+		}
+	}
+	e.desk.call(t, http.MethodGet, e.path("/deliveries?state=undelivered&limit=100"), nil, http.StatusOK, &page)
+	for _, d := range page.Data {
+		if d.State != "waiting" {
+			events = append(events, d.EventID)
+		}
+	}
+	return events
+}
+
+// wantUndelivered waits until deliveries are given up and listed.
+func (b bad) wantUndelivered(t *testing.T, events int) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("%d deliveries to the consumer with %s are listed as undelivered", events, b.manner.Name), func() bool {
+		return len(b.undelivered(t)) == events
+	})
+}
+
+// mend has the consumer behave, and its events sent again: one by one and all.
+func (b bad) mend(t *testing.T, since time.Time) {
+	t.Helper()
+	b.Behave(0)
+	if b.manner.Name == "410" {
+		b.desk.call(t, http.MethodPatch, b.path(""), map[string]any{"status": "enabled"}, http.StatusOK, nil)
+	}
+	dead := b.undelivered(t)
+	b.desk.call(t, http.MethodPost, b.path("/deliveries/"+dead[0]+"/redeliver"), nil, http.StatusAccepted, nil)
+	var recovered struct{ Queued int }
+	query := url.Values{"since": {since.UTC().Format(time.RFC3339)}}
+	b.desk.call(t, http.MethodPost, b.path("/recover?"+query.Encode()), nil, http.StatusAccepted, &recovered)
+	if recovered.Queued < len(dead)-1 {
+		t.Errorf("%d deliveries to the consumer with %s are queued again, want %d at least", recovered.Queued, b.manner.Name, len(dead)-1)
+	}
+}
+
+// wantAs wants each event to have the bytes that another consumer got.
+func (b bad) wantAs(t *testing.T, other *endpoint) {
+	t.Helper()
+	bodies := map[string][]byte{}
+	for _, d := range other.Deliveries() {
+		bodies[d.ID()] = d.Body
+	}
+	for _, d := range b.Deliveries() {
+		if !bytes.Equal(bodies[d.ID()], d.Body) {
+			t.Errorf("%s is delivered as %s and as %s", d.ID(), d.Body, bodies[d.ID()])
+		}
+	}
+	if _, err := b.Judge(); err != nil {
+		t.Error(err)
+	}
+}
+
+// wantPaused wants nothing to have come within the time that a consumer asked for.
+func (e *endpoint) wantPaused(t *testing.T) {
+	t.Helper()
+	var last time.Time // of what was refused
+	for _, d := range e.Deliveries() {
+		switch {
+		case !d.Accepted:
+			last = d.At
+		case d.At.Sub(last) < retryAfter:
+			t.Errorf("%s was sent %s after a request to wait for %s", d.ID(), d.At.Sub(last), retryAfter)
+			return
+		default:
+			return
+		}
+	}
+}
