@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paybuf/paybuf/internal/local/localtest"
 	"github.com/paybuf/paybuf/internal/trial/hook"
 	"github.com/paybuf/paybuf/internal/trial/storm"
 )
@@ -21,7 +22,10 @@ var siegeManners = []hook.Manner{
 	hook.Forgets, hook.Hangs, hook.Fails(http.StatusInternalServerError, 0), hook.Fails(http.StatusBadRequest, 0),
 }
 
-const siegeShare = 0.1
+const (
+	siegeShare = 0.1
+	hearPeriod = 200 * time.Millisecond
+)
 
 // listen makes the tenant's endpoint, for all events, before anything dies.
 func (s *siege) listen(t *testing.T) {
@@ -41,16 +45,23 @@ func (s *siege) awaitKey(t *testing.T, d desk) {
 	})
 }
 
-// hear waits until all events are delivered, for a while.
+// hear waits until all events are delivered or nothing is to come any more, for a
+// while.
 func (s *siege) hear() {
 	s.t.Helper()
 	if s.told == nil {
 		return
 	}
 	s.told.Behave(0)
-	events := len(eventsOf(s.t, s.in.postgres, "acme"))
-	for deadline := time.Now().Add(heardTimeMax); s.told.Heard() < events && time.Now().Before(deadline); <-time.After(siegePoll) {
+	over, deadline := false, time.Now().Add(heardTimeMax)
+	for !over && time.Now().Before(deadline) {
+		s.every("hear", hearPeriod, func() {
+			events := len(eventsOf(s.t, s.in.postgres, "acme"))
+			waiting := localtest.Query(s.t, s.in.postgres, "SELECT count(*)::text FROM webhook_deliveries WHERE state = 'waiting'")
+			over = waiting[0] == "0" || s.told.Heard() == events
+		})
 		s.tend()
+		<-time.After(siegePoll)
 	}
 }
 
