@@ -4,6 +4,7 @@ package trial
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -69,6 +70,7 @@ func TestWebhooks_badConsumersHarmNobodyAndAreToldWhenMended(t *testing.T) {
 	for _, b := range consumers {
 		awaitHeard(t, b.endpoint, fewPayments+morePayments)
 		b.wantAs(t, healthy)
+		b.wantLogged(t)
 		if left := b.undelivered(t); len(left) > 0 {
 			t.Errorf("%s, mended, has %d undelivered", b.manner.Name, len(left))
 		}
@@ -98,14 +100,13 @@ func (e *endpoint) undelivered(t *testing.T) (events []string) {
 	t.Helper()
 	var page struct {
 		Data []struct {
-			EventID string `json:"event_id"`
-			State   string
+			ID, State string
 		}
 	}
 	e.desk.call(t, http.MethodGet, e.path("/deliveries?state=undelivered&limit=100"), nil, http.StatusOK, &page)
 	for _, d := range page.Data {
 		if d.State != "waiting" {
-			events = append(events, d.EventID)
+			events = append(events, d.ID)
 		}
 	}
 	return events
@@ -150,6 +151,32 @@ func (b bad) wantAs(t *testing.T, other *endpoint) {
 	}
 	if _, err := b.Judge(); err != nil {
 		t.Error(err)
+	}
+}
+
+// wantLogged wants the log of the event that was sent first to have its body as it
+// came, and as many attempts.
+func (b bad) wantLogged(t *testing.T) {
+	t.Helper()
+	came := b.Deliveries()
+	first, requests := came[0], 0
+	for _, d := range came {
+		if d.ID() == first.ID() {
+			requests++
+		}
+	}
+	var shown struct {
+		State    string
+		Attempts int
+		Body     json.RawMessage
+		Log      []any `json:"attempt_log"`
+	}
+	b.desk.call(t, http.MethodGet, b.path("/deliveries/"+first.ID()), nil, http.StatusOK, &shown)
+	if shown.State != "delivered" || !bytes.Equal(shown.Body, first.Body) {
+		t.Errorf("%s is shown as %s with the body\n%s and was sent as\n%s", first.ID(), shown.State, shown.Body, first.Body)
+	}
+	if shown.Attempts != requests || len(shown.Log) != requests {
+		t.Errorf("%s was sent %d times, and there are %d attempts, %d with details", first.ID(), requests, shown.Attempts, len(shown.Log))
 	}
 }
 
