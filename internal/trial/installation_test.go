@@ -41,7 +41,7 @@ type clusterInstallation struct {
 type layout struct {
 	nats     int      // servers
 	shards   int      // streams
-	webhooks bool     // in a siege: whether events are told to a consumer
+	webhooks bool     // whether tenants can be told of events
 	program  string   // that serves
 	environ  []string // of all processes
 	payer    []string // flags of the simulated payer
@@ -94,6 +94,10 @@ func installServers(t *testing.T, l layout) *clusterInstallation {
 	in.command(t, "migrate", "up", "--postgres", in.postgres)
 	in.command(t, "secrets", in.secrets)
 	in.command(t, "tenant", "create", "acme", "--postgres", in.postgres)
+	if l.webhooks {
+		in.environ = append(slices.Clone(in.environ), "PAYBUF_WEBHOOK_KEYS="+in.command(t, "secrets", "webhook-key"))
+		in.serve = append(slices.Clone(in.serve), "--webhook-insecure") // consumers are on this machine
+	}
 	return in
 }
 

@@ -73,7 +73,11 @@ func newSiege(t *testing.T, l layout, cfg storm.Config) *siege {
 		roles = append(roles, "webhook", "webhook")
 	}
 	for _, role := range roles {
-		s.guards = append(s.guards, &guarded{member: in.place(t, role, webhookFlagsOf(role)...)})
+		var flags []string
+		if role == "webhook" {
+			flags = append([]string{"--public-url", s.of("status")[0].url()}, senderFlags...)
+		}
+		s.guards = append(s.guards, &guarded{member: in.place(t, role, flags...)})
 	}
 	for _, g := range s.guards {
 		g.begin(t, in, "")

@@ -4,7 +4,6 @@ package trial
 
 import (
 	"net/http"
-	"slices"
 	"testing"
 	"time"
 
@@ -96,12 +95,4 @@ func (s *siege) judgeHeard(b *storm.Balance) {
 		unheard(err.Error())
 	}
 	s.toll.heard = report
-}
-
-// webhookFlagsOf are those of a process with the role webhook in a siege.
-func webhookFlagsOf(role string) []string {
-	if role != "webhook" {
-		return nil
-	}
-	return slices.Concat(webhookFlags, senderFlags)
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"testing"
 	"time"
 
@@ -30,10 +29,9 @@ type bad struct {
 
 func TestWebhooks_badConsumersHarmNobodyAndAreToldWhenMended(t *testing.T) {
 	started := time.Now()
-	in := install(t, nil, slices.Concat([]string{
+	in := install(t, nil, []string{
 		"--payer-visibility-delay", "0s", "--webhook-schedule", "0s,100ms", "--webhook-timeout", "1s", "--log-level", "error",
-		"--public-url", "http://paybuf.example",
-	}))
+	})
 	d := in.desk()
 	healthy := d.listen(t, "healthy", finalTypes...)
 	elsewhere := d.listen(t, "elsewhere", "payment.parked") // nothing is redirected here

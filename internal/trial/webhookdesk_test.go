@@ -291,6 +291,3 @@ func (f *follower) wantEach(t *testing.T, due []string) {
 		}
 	}
 }
-
-// webhookFlags are what every process needs to send to the consumers of a trial.
-var webhookFlags = []string{"--webhook-allow-private"}

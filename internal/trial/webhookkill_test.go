@@ -23,18 +23,17 @@ const (
 
 // senderFlags have what a killed sender held taken over soon, and nothing given up.
 var senderFlags = []string{
-	"--webhook-lease", "2s", "--webhook-schedule", "0s,100ms,200ms,500ms,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s",
+	"--webhook-lease", "3s", "--webhook-timeout", "1s", "--webhook-schedule", "0s,100ms,200ms,500ms,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s",
 }
 
 func TestWebhooks_killedSendersForgetNothing(t *testing.T) {
 	in := installServers(t, layout{
-		nats: 1, shards: 1, program: program, payer: []string{"--latency", "5ms", "--decline", "0.1", "--unavailable", "0.05"},
-		serve: append([]string{
-			"--payer-visibility-delay", "0s", "--pay-timeout", "1s", "--lease", "3s", "--retry-max", "1s",
-		}, webhookFlags...),
+		nats: 1, shards: 1, webhooks: true, program: program, payer: []string{"--latency", "5ms", "--decline", "0.1", "--unavailable", "0.05"},
+		serve: []string{"--payer-visibility-delay", "0s", "--pay-timeout", "1s", "--lease", "3s", "--retry-max", "1s"},
 	})
 	office := in.add(t, "ingest,processor,status")
-	senders := []*member{in.add(t, "webhook", senderFlags...), in.add(t, "webhook", senderFlags...)}
+	flags := append([]string{"--public-url", office.url()}, senderFlags...)
+	senders := []*member{in.add(t, "webhook", flags...), in.add(t, "webhook", flags...)}
 	in.key = in.command(t, "key", "create", "acme", "--postgres", in.postgres, "--secrets-file", in.secrets,
 		"--nats", in.servers.URLs()[0])
 	d := desk{url: office.url(), key: in.key, dir: in.dir}
