@@ -71,6 +71,7 @@ func (in *installation) succeeded(t *testing.T, want expectation) map[payment.ID
 }
 
 func TestWebhooks_everyFinalStateIsDeliveredAndVerifies(t *testing.T) {
+	t.Parallel()
 	file := head(t, dataFile(t), webhookRows)
 	want := expect(t, file, perPart)
 	orders := int64(len(want.orders))

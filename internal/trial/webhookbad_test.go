@@ -28,6 +28,7 @@ type bad struct {
 }
 
 func TestWebhooks_badConsumersHarmNobodyAndAreToldWhenMended(t *testing.T) {
+	t.Parallel() // it waits for pauses most of the time
 	started := time.Now()
 	in := install(t, nil, []string{
 		"--payer-visibility-delay", "0s", "--webhook-schedule", "0s,100ms", "--webhook-timeout", "1s", "--log-level", "error",

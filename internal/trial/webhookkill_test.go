@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	senderKills    = 16
+	senderKills    = 12
 	killsBetween   = 60 // deliveries between two kills, at most
 	forgetfulShare = 0.1
 )
@@ -27,6 +27,7 @@ var senderFlags = []string{
 }
 
 func TestWebhooks_killedSendersForgetNothing(t *testing.T) {
+	t.Parallel() // it waits for leases most of the time
 	in := installServers(t, layout{
 		nats: 1, shards: 1, webhooks: true, program: program, payer: []string{"--latency", "5ms", "--decline", "0.1", "--unavailable", "0.05"},
 		serve: []string{"--payer-visibility-delay", "0s", "--pay-timeout", "1s", "--lease", "3s", "--retry-max", "1s"},
