@@ -32,6 +32,15 @@ func (e Event) final() payment.State {
 	return e.Data.State
 }
 
+// changed is the version that the event brought its payment to, the one before it if
+// it is about a conflict.
+func (e Event) changed(before int64) int64 {
+	if e.Type == payment.EventConflict {
+		return before
+	}
+	return e.Version
+}
+
 // read holds a delivery against the form of Standard Webhooks and of an event.
 func (d *Delivery) read(method string) (faults []error) {
 	claim := func(holds bool, format string, args ...any) {

@@ -195,6 +195,11 @@ func TestInLine_laterEventFirstIsAFault(t *testing.T) {
 			s.deliver("a", 2, payment.Succeeded)
 			s.deliver("a", 1, payment.Paying)
 		}},
+		{"back to an earlier version", "it came first after", func(s *sender) {
+			s.deliver("a", 1, payment.Paying)
+			_, body := event("a", 2, payment.Succeeded)
+			s.do(s.request("evt_a_2", strings.Replace(body, `"version":2`, `"version":0`, 1)))
+		}},
 		{"before the one before it was accepted", "was accepted", func(s *sender) {
 			s.consumer.Behave(1, hook.Fails(http.StatusInternalServerError, 0))
 			s.deliver("a", 1, payment.Paying)
@@ -208,6 +213,20 @@ func TestInLine_laterEventFirstIsAFault(t *testing.T) {
 				t.Errorf("InLine: %v, want %q", err, test.want)
 			}
 		})
+	}
+}
+
+func TestInLine_aConflictBelongsToNoVersion(t *testing.T) {
+	s := start(t)
+	s.deliver("a", 2, payment.Succeeded)
+	_, body := event("a", 3, payment.Paying)
+	body = strings.NewReplacer(`"version":3`, `"version":1`, "payment.paying", payment.EventConflict).Replace(body)
+	s.do(s.request("evt_a_3", body))
+	if _, err := s.consumer.Judge(); err != nil {
+		t.Error(err)
+	}
+	if err := s.consumer.InLine(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -52,13 +52,15 @@ func (c *Consumer) Judge() (Report, error) {
 }
 
 // InLine tells whether each payment's events came first in the order of their
-// sequence and version, and none before the one before it was accepted. An event that
-// was given up is out of it.
+// sequence, its changes in that of their version, and none before the one before it was
+// accepted. An event that was given up is out of it. A conflict changes nothing: its
+// version is the one that whoever put it on record knew of.
 func (c *Consumer) InLine() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	type line struct {
 		last     Event
+		version  int64 // of the last change
 		accepted bool
 	}
 	lines, seen := map[payment.ID]*line{}, map[string]bool{}
@@ -71,15 +73,15 @@ func (c *Consumer) InLine() error {
 		l := lines[e.PaymentID]
 		switch {
 		case l == nil:
-			lines[e.PaymentID] = &line{last: e, accepted: d.Accepted}
+			lines[e.PaymentID] = &line{last: e, version: e.changed(0), accepted: d.Accepted}
 		case seen[e.ID]:
 			l.accepted = l.accepted || (d.Accepted && e.ID == l.last.ID)
-		case e.Sequence < l.last.Sequence || e.Version < l.last.Version:
+		case e.Sequence < l.last.Sequence || e.changed(l.version) < l.version:
 			faults = append(faults, named(d, fmt.Errorf("it came first after %s", l.last.ID)))
 		case !l.accepted:
 			faults = append(faults, named(d, fmt.Errorf("it came before %s was accepted", l.last.ID)))
 		default:
-			*l = line{last: e, accepted: d.Accepted}
+			*l = line{last: e, version: e.changed(l.version), accepted: d.Accepted}
 		}
 		seen[e.ID] = true
 	}
