@@ -53,8 +53,14 @@ test: setup ## Run all tests
 race: setup ## Run all tests under the race detector
 	$(GO) test -race $(RACE)
 
+# The reference library that webhooks are verified with besides Go's.
+VERIFIER := internal/trial/verify/node_modules/.package-lock.json
+$(VERIFIER): internal/trial/verify/package-lock.json
+	@deploy/install-node.sh --quiet
+	@npm ci --prefix $(<D) --ignore-scripts --no-audit --no-fund --loglevel error
+
 .PHONY: trial
-trial: setup ## Send a real file to the real program, with a hostile payer and kill -9
+trial: setup $(VERIFIER) ## Send a real file to the real program, with a hostile payer and kill -9
 	PAYBUF_TRIAL_CSV=$(PAYBUF_TRIAL_CSV) $(GO) test -tags trial -count=1 -v -timeout 30m ./internal/trial
 
 .PHONY: model
@@ -63,13 +69,13 @@ model: setup ## Play MODEL drawn interleavings of the processor, and some agains
 	$(GO) test -count=1 -timeout 60m -run '^TestModel_' ./postgres -rapid.checks=500
 
 .PHONY: crash
-crash: setup ## Kill everything everywhere and count the charges (CRASH=long, CRASH_TIME=2h; with a file the trial too)
+crash: setup $(VERIFIER) ## Kill everything everywhere and count the charges (CRASH=long, CRASH_TIME=2h; with a file the trial too)
 	$(GO) test -tags 'trial crash' -count=1 ./internal/fault
 	PAYBUF_TRIAL_CSV=$(PAYBUF_TRIAL_CSV) $(GO) test -tags 'trial crash' -count=1 -v -timeout $(if $(filter 0s,$(CRASH_TIME)),40m,72h) \
 		$(if $(PAYBUF_TRIAL_CSV),,-run TestCrash) ./internal/trial -crash.time $(CRASH_TIME)
 
 .PHONY: crash-mutations
-crash-mutations: setup ## Drop each protection, see that it is noticed, and write docs/mutations.md (eleven minutes)
+crash-mutations: setup $(VERIFIER) ## Drop each protection, see that it is noticed, and write docs/mutations.md (eleven minutes)
 	$(GO) test -tags 'trial crash' -count=1 -v -timeout 2h -run TestCrash_eachDroppedProtectionIsNoticed \
 		./internal/trial -crash.mutations $(CURDIR)/docs/mutations.md
 

@@ -9,9 +9,7 @@ set -eu
 
 major_min=15 # the first version with UNIQUE NULLS NOT DISTINCT
 
-say() {
-	[ "$quiet" = yes ] || echo "$*"
-}
+. "$(dirname "$0")/apt.sh"
 
 # major prints the version of the postgres beside an initdb, or 0.
 major() {
@@ -42,15 +40,6 @@ find_programs() {
 	return 1
 }
 
-# as_root runs a command as root, without ever asking for a password.
-as_root() {
-	if [ "$(id -u)" -eq 0 ]; then
-		"$@"
-	else
-		sudo -n "$@"
-	fi
-}
-
 # install_debian keeps Debian from creating and starting a cluster of its own,
 # unless somebody has already said what they want there.
 install_debian() {
@@ -59,33 +48,17 @@ install_debian() {
 		as_root mkdir -p /etc/postgresql-common
 		echo 'create_main_cluster = false' | as_root tee "$conf" >/dev/null
 	fi
-	as_root apt-get update
-	as_root env DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1 \
-		apt-get install -y --no-install-recommends postgresql
+	install_packages postgresql
 }
-
-quiet=no
-case "${1:-}" in
---quiet) quiet=yes ;;
-'') ;;
-*)
-	echo "usage: $0 [--quiet]" >&2
-	exit 2
-	;;
-esac
 
 if dir=$(find_programs); then
 	say "Postgres' server programs are in $dir: nothing to do."
 	exit 0
 fi
 
-if command -v apt-get >/dev/null && as_root true 2>/dev/null; then
+if can_install; then
 	say "Installing Postgres' server programs with apt-get."
-	if [ "$quiet" = yes ]; then
-		install_debian >/dev/null
-	else
-		install_debian
-	fi
+	quietly install_debian
 	if dir=$(find_programs); then
 		say "Postgres' server programs are in $dir."
 		exit 0

@@ -71,7 +71,8 @@ var table = []row{
 	{of: "internal/local/localtest", may: of("internal/local"), tests: nothing},
 	{of: "internal/app", may: everything, tests: of("internal/local/localtest", "internal/trial/storm")},
 	{of: "internal/trial", may: nothing, tests: of("internal/app", "internal/fault", "internal/local", "internal/local/localtest",
-		"internal/trial/storm", "payment", "processor/payer/simulator")},
+		"internal/trial/hook", "internal/trial/storm", "payment", "processor/payer/simulator")},
+	{of: "internal/trial/hook", may: of("payment"), tests: nothing},
 	{of: "internal/trial/storm", may: of("payment", "processor/payer/simulator"), tests: nothing},
 
 	{of: "client", may: of("payment"), tests: nothing},
@@ -92,7 +93,7 @@ var (
 	// everything.
 	forTests = of("internal/local/localtest", "processor/payer/payertest", "processor/processortest",
 		"internal/fault",
-		"internal/trial", "internal/trial/storm", "cmd/paybuf")
+		"internal/trial", "internal/trial/hook", "internal/trial/storm", "cmd/paybuf")
 )
 
 // monopoly is something foreign that only some packages know.

@@ -23,6 +23,7 @@ var (
 	// A statement would find out what the second payer's look-up is to find out alone.
 	statementPoints = []fault.Point{fault.ReconcileJudging, fault.ReconcileJudged}
 	operatorPoints  = fault.PointsOf("operator")
+	webhookPoints   = fault.PointsOf("webhook")
 )
 
 // ordeal is a siege: of which installation, by which clients, and where it dies.
@@ -62,7 +63,7 @@ func ordeals() []ordeal {
 			// Repetitions and second bodies are told apart, processors sleep through their leases.
 			name: "payer with idempotency keys",
 			layout: layout{
-				nats: 1, shards: 1, payer: ill,
+				nats: 1, shards: 1, webhooks: true, payer: ill,
 				serve: append([]string{
 					"--payer-visibility-delay", "2s", "--dedup-window", "2h", "--statement-url", "/statement", "--reconcile-every", "5s",
 				}, brisk...),
@@ -78,13 +79,13 @@ func ordeals() []ordeal {
 			// A call that a sleeping worker began to write cannot be called back, so none sleeps here.
 			name: "payer that ignores idempotency keys",
 			layout: layout{
-				nats: 1, shards: 1, payer: append([]string{"--ignore-keys"}, ill...),
+				nats: 1, shards: 1, webhooks: true, payer: append([]string{"--ignore-keys"}, ill...),
 				serve: append([]string{"--payer-visibility-delay", "4s", "--dedup-window", "3s"}, brisk...),
 			},
 			storm:  storm.Config{Seed: 2, Outages: true, Forgets: true},
 			wave:   storm.Wave{PerSecond: 60, Repeats: 0.3, Keyed: 0.3, Hasty: 0.05},
 			tales:  tales,
-			stormy: without(fault.Points(), calmPoints, otherPoints, statementPoints, operatorPoints), calm: calmPoints,
+			stormy: without(fault.Points(), calmPoints, otherPoints, statementPoints, operatorPoints, webhookPoints), calm: calmPoints,
 		},
 	}
 }
@@ -151,7 +152,7 @@ func (o ordeal) run(t *testing.T, atLeast time.Duration) toll {
 // struckEach tells that each kind of what happens now and then has happened, and
 // that a worker which slept through its lease was kept out by the fence.
 func (s *siege) struckEach() bool {
-	return len(s.toll.kills) == 3 && s.toll.postgres > 0 && s.toll.nats > 0 && (s.toll.late > 0 || !s.pauses)
+	return len(s.toll.kills) == len(mortalRoles) && s.toll.postgres > 0 && s.toll.nats > 0 && (s.toll.late > 0 || !s.pauses)
 }
 
 // refill has the processes die at all points again, in another order.

@@ -39,12 +39,13 @@ type clusterInstallation struct {
 
 // layout is what installations differ in.
 type layout struct {
-	nats    int      // servers
-	shards  int      // streams
-	program string   // that serves
-	environ []string // of all processes
-	payer   []string // flags of the simulated payer
-	serve   []string // flags of all processes
+	nats     int      // servers
+	shards   int      // streams
+	webhooks bool     // whether tenants can be told of events
+	program  string   // that serves
+	environ  []string // of all processes
+	payer    []string // flags of the simulated payer
+	serve    []string // flags of all processes
 }
 
 // member is a process of the installation, whose addresses and directory stay the
@@ -93,6 +94,10 @@ func installServers(t *testing.T, l layout) *clusterInstallation {
 	in.command(t, "migrate", "up", "--postgres", in.postgres)
 	in.command(t, "secrets", in.secrets)
 	in.command(t, "tenant", "create", "acme", "--postgres", in.postgres)
+	if l.webhooks {
+		in.environ = append(slices.Clone(in.environ), "PAYBUF_WEBHOOK_KEYS="+in.command(t, "secrets", "webhook-key"))
+		in.serve = append(slices.Clone(in.serve), "--webhook-insecure") // consumers are on this machine
+	}
 	return in
 }
 

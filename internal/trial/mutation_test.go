@@ -70,6 +70,26 @@ const (
 		WHEN (NEW.state = 'scheduled') EXECUTE FUNCTION hurry();`
 )
 
+// forgetOutboxSQL takes away what is to be delivered of one event in ten, as if it
+// were written after the change and not with it. sentIsDoneSQL takes the tries after
+// the first: whatever an endpoint answers, it counts as told.
+const (
+	forgetOutboxSQL = `
+	CREATE FUNCTION forget_outbox() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+		IF NEW.sequence % 10 = 0 THEN RETURN NULL; END IF;
+		RETURN NEW;
+	END $$;
+	CREATE TRIGGER webhook_deliveries_forget BEFORE INSERT ON webhook_deliveries FOR EACH ROW EXECUTE FUNCTION forget_outbox();`
+	sentIsDoneSQL = `
+	CREATE FUNCTION sent_is_done() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+		NEW.state := 'delivered';
+		NEW.next_at := NULL;
+		RETURN NEW;
+	END $$;
+	CREATE TRIGGER webhook_deliveries_sent BEFORE UPDATE ON webhook_deliveries FOR EACH ROW
+		WHEN (OLD.state = 'waiting' AND NEW.tries > OLD.tries) EXECUTE FUNCTION sent_is_done();`
+)
+
 func mutations() []mutation {
 	forgets := storm.Config{Outages: true, Forgets: true}
 	keeps := storm.Config{Outages: true}
@@ -174,6 +194,22 @@ func mutations() []mutation {
 				nats: 1, shards: 1, payer: []string{"--latency", "5ms"}, serve: flags("--payer-visibility-delay", "1s"),
 			},
 		},
+		{
+			name: "outbox", without: "what is to be delivered, with the event: one in ten is lost on the way",
+			aim: "a consumer of webhooks that answers one delivery in ten badly",
+			sql: forgetOutboxSQL, storm: keeps, wave: single, wants: storm.Heard,
+			layout: layout{
+				nats: 1, shards: 1, webhooks: true, payer: []string{"--latency", "5ms"}, serve: flags("--payer-visibility-delay", "1s"),
+			},
+		},
+		{
+			name: "tries", without: "the tries after the first: what was sent counts as delivered, whatever was answered",
+			aim: "the same",
+			sql: sentIsDoneSQL, storm: keeps, wave: single, wants: storm.Heard, quick: true,
+			layout: layout{
+				nats: 1, shards: 1, webhooks: true, payer: []string{"--latency", "5ms"}, serve: flags("--payer-visibility-delay", "1s"),
+			},
+		},
 	}
 }
 
@@ -264,6 +300,8 @@ func (m mutation) run(t *testing.T, dropped bool) finding {
 			return v.Invariant == storm.Kept && !slices.Contains(seen, v)
 		})
 	}
+	s.hear()
+	s.judgeHeard(&balance)
 	found.balance, found.broken = balance, balance.Broken()
 	for _, v := range balance.Violations {
 		if v.Invariant == m.wants {

@@ -23,11 +23,12 @@ Written by ` + "`make crash-mutations`" + `; do not edit.
 
 A harness that never finds anything proves nothing. So each protection is dropped in turn, in a test build
 (` + "`internal/fault`" + `) or by SQL, and the same clients, payer and faults must lead to a violation that the harness
-sees: in the payer's own ledger, or in what clients were told. With the protection they must not.
+sees: in the payer's own ledger, in what clients were told, or in what their webhooks were sent. With the protection they must not.
 
 The invariants: **I1** who got a 202 gets an end, or the reason why a person must decide; **I2** at most one charge
 per order, one if a payment of it succeeded, none if all failed or are canceled; **I4** amounts are those of the accepted body, and the time is not before its own; **I5** a final state
-never changes and no version goes back; **I6** accepted = open + final + parked.
+never changes and no version goes back; **I6** accepted = open + final + parked; **I7** each event is delivered, signed,
+with one body per webhook-id, and those of a payment in line.
 
 | dropped | the run | caught by | noticed | after payments | after seconds | with the protection |
 | --- | --- | --- | --- | ---: | ---: | --- |

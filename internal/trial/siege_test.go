@@ -50,6 +50,7 @@ type siege struct {
 	guards []*guarded
 	queues map[string][]fault.Point // by role: still to die at
 	pauses bool
+	told   *endpoint // nil if nobody is told of events
 
 	natsBack time.Time // when the server is started again; zero while it runs
 	due      map[string]time.Time
@@ -57,7 +58,8 @@ type siege struct {
 	toll     toll
 }
 
-// newSiege starts two processes of each role that can die, and a status desk.
+// newSiege starts two processes of each role that can die, and a status desk. Events
+// are told to a consumer if the layout has webhooks.
 func newSiege(t *testing.T, l layout, cfg storm.Config) *siege {
 	t.Helper()
 	l.program = mortal
@@ -66,8 +68,16 @@ func newSiege(t *testing.T, l layout, cfg storm.Config) *siege {
 		t: t, in: in, random: rand.New(rand.NewPCG(cfg.Seed, 1)), queues: map[string][]fault.Point{},
 		due: map[string]time.Time{}, toll: newToll(),
 	}
-	for _, role := range []string{"processor", "processor", "ingest", "ingest", "status"} {
-		s.guards = append(s.guards, &guarded{member: in.place(t, role)})
+	roles := []string{"processor", "processor", "ingest", "ingest", "status"}
+	if l.webhooks {
+		roles = append(roles, "webhook", "webhook")
+	}
+	for _, role := range roles {
+		var flags []string
+		if role == "webhook" {
+			flags = append([]string{"--public-url", s.of("status")[0].url()}, senderFlags...)
+		}
+		s.guards = append(s.guards, &guarded{member: in.place(t, role, flags...)})
 	}
 	for _, g := range s.guards {
 		g.begin(t, in, "")
@@ -84,6 +94,9 @@ func newSiege(t *testing.T, l layout, cfg storm.Config) *siege {
 	cfg.Key = in.key
 	s.storm = storm.New(cfg)
 	t.Cleanup(s.storm.Close)
+	if l.webhooks {
+		s.listen(t)
+	}
 	return s
 }
 
@@ -97,7 +110,7 @@ func (s *siege) of(role string) (list []*guarded) {
 }
 
 // mortalRoles are those whose processes die at points.
-var mortalRoles = []string{"ingest", "processor", "status"}
+var mortalRoles = []string{"ingest", "processor", "status", "webhook"}
 
 // arm has each process of the roles die at the points, again and again if told.
 func (s *siege) arm(points []fault.Point) {
@@ -323,7 +336,11 @@ func (s *siege) follow() (stop func()) {
 // with what Postgres counts.
 func (s *siege) judge() {
 	s.t.Helper()
+	s.hear()
 	balance := s.balance()
+	if s.told != nil {
+		wantVerified(s.t, s.told.Consumer, s.told.spool)
+	}
 	for _, v := range balance.Violations {
 		s.t.Error(v)
 	}
@@ -369,5 +386,6 @@ func (s *siege) balance() storm.Balance {
 	if kept.Dead > int64(s.poison) {
 		incomplete("%d dead letters of %d messages that nobody can read", kept.Dead, s.poison)
 	}
+	s.judgeHeard(&balance)
 	return balance
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/paybuf/paybuf/internal/fault"
+	"github.com/paybuf/paybuf/internal/trial/hook"
 	"github.com/paybuf/paybuf/internal/trial/storm"
 	"github.com/paybuf/paybuf/processor/payer/simulator"
 )
@@ -27,6 +28,7 @@ type toll struct {
 	payments, requests, duplicates int
 	charges, doubles, violations   int
 	told                           storm.Told
+	heard                          hook.Report
 }
 
 func newToll() toll { return toll{points: map[fault.Point]int{}, kills: map[string]int{}} }
@@ -72,6 +74,16 @@ func (c *toll) join(other toll) {
 	c.doubles += other.doubles
 	c.violations += other.violations
 	c.tell(other.told)
+	c.hear(other.heard)
+}
+
+// hear adds what was delivered.
+func (c *toll) hear(r hook.Report) {
+	c.heard.Deliveries += r.Deliveries
+	c.heard.Events += r.Events
+	c.heard.Repeats += r.Repeats
+	c.heard.Refused += r.Refused
+	c.heard.Forged += r.Forged
 }
 
 // faults counts all that was done on purpose.
@@ -107,6 +119,8 @@ func (c *toll) lines() string {
 		{"faults in all", c.faults()}, {"payments", c.payments}, {"requests", c.requests}, {"duplicates", c.duplicates},
 		{"payments that try another again", c.told.Retries}, {"payments canceled", c.told.Granted},
 		{"cancellations refused", c.told.Refused}, {"cancellations not answered", c.told.Unanswered}, {"payments for later", c.told.Scheduled},
+		{"webhooks delivered and verified", c.heard.Deliveries}, {"that were delivered again", c.heard.Repeats},
+		{"that were not answered 2xx", c.heard.Refused}, {"forged webhooks that were refused", c.heard.Forged},
 		{"charges", c.charges}, {"doubles", c.doubles}, {"violations", c.violations},
 	} {
 		fmt.Fprintf(&out, "%-32s %6d\n", line.what, line.n)

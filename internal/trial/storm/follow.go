@@ -127,6 +127,19 @@ func (s *Storm) Ended() (ended, open int) {
 	return len(s.past.ended), len(s.past.open)
 }
 
+// Finals gives the payments that were seen to be final, and their states.
+func (s *Storm) Finals() map[payment.ID]payment.State {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	finals := map[payment.ID]payment.State{}
+	for id, said := range s.past.last {
+		if said.State.Final() {
+			finals[id] = said.State
+		}
+	}
+	return finals
+}
+
 // Violations gives what has been seen to be broken so far.
 func (s *Storm) Violations() []Violation {
 	s.mu.Lock()

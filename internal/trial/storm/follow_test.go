@@ -168,3 +168,18 @@ func TestBalance_holdsTheLedgerAgainstWhatClientsSaw(t *testing.T) {
 		}
 	}
 }
+
+func TestFinals_holdsWhatWasSeenToBeFinal(t *testing.T) {
+	finals := followed(t, queued, succeeded).Finals()
+	if len(finals) != 1 {
+		t.Errorf("%v, want one that has succeeded", finals)
+	}
+	for id, state := range finals {
+		if state != payment.Succeeded {
+			t.Errorf("%s is %s, want succeeded", id, state)
+		}
+	}
+	if finals := followed(t, queued, `"amount":100,"state":"parked","version":2`).Finals(); len(finals) > 0 {
+		t.Errorf("%v, want none: a parked payment is not final", finals)
+	}
+}

@@ -12,6 +12,7 @@ const (
 	Amounts  Invariant = "I4" // what is charged and shown, and not before when, is the accepted body's
 	Final    Invariant = "I5" // a final state never changes, and no version goes back
 	Complete Invariant = "I6" // accepted = open + final + parked
+	Heard    Invariant = "I7" // each event is delivered, signed, with one body per webhook-id, and those of a payment in line
 )
 
 // Violation is a broken invariant, with what shows it.
