@@ -42,32 +42,58 @@ type waiter struct {
 	head   string // of its requests, behind the id
 }
 
-// connect gives a waiter per client.
-func (c Crowd) connect(ctx context.Context, deadline time.Time) ([]*waiter, error) {
+// check finds a crowd that cannot be.
+func (c Crowd) check() error {
 	if c.Clients < 1 || c.Clients > CrowdMax {
-		return nil, fmt.Errorf("%d clients: 1 to %d are possible", c.Clients, CrowdMax)
+		return fmt.Errorf("%d clients: 1 to %d are possible", c.Clients, CrowdMax)
 	}
-	head := fmt.Sprintf(" HTTP/1.1\r\nHost: %s\r\n%sPrefer: wait=%d\r\n\r\n",
+	return nil
+}
+
+// head is what each request has behind the id.
+func (c Crowd) head() string {
+	return fmt.Sprintf(" HTTP/1.1\r\nHost: %s\r\n%sPrefer: wait=%d\r\n\r\n",
 		c.Address, Plan{APIKey: c.APIKey}.authorization(), waitSeconds)
+}
+
+// connect gives a client that waits. head is the crowd's.
+func (c Crowd) connect(ctx context.Context, head string, deadline time.Time) (*waiter, error) {
+	client, err := dialWith(ctx, c.Address, waitedBytesMax, deadline)
+	if err != nil {
+		return nil, err
+	}
+	return &waiter{client: client, head: head}, nil
+}
+
+// connectAll gives all of them.
+func (c Crowd) connectAll(ctx context.Context, deadline time.Time) ([]*waiter, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	head := c.head()
 	waiters := make([]*waiter, 0, c.Clients)
 	for range c.Clients {
-		client, err := dialWith(ctx, c.Address, waitedBytesMax, deadline)
+		w, err := c.connect(ctx, head, deadline)
 		if err != nil {
-			hangUp(waiters)
+			hangUpAll(waiters)
 			return nil, err
 		}
-		waiters = append(waiters, &waiter{client: client, head: head})
+		waiters = append(waiters, w)
 	}
 	return waiters, nil
 }
 
-// hangUp ends all connections, such that none keeps its port.
-func hangUp(waiters []*waiter) {
+// hangUp ends the connection, such that it does not keep its port.
+func (w *waiter) hangUp() {
+	if conn, is := w.client.conn.(*net.TCPConn); is {
+		_ = conn.SetLinger(0) // it is closed in any case
+	}
+	_ = w.client.conn.Close() // whoever reads from it sees it
+}
+
+func hangUpAll(waiters []*waiter) {
 	for _, w := range waiters {
-		if conn, is := w.client.conn.(*net.TCPConn); is {
-			_ = conn.SetLinger(0) // it is closed in any case
-		}
-		_ = w.client.conn.Close() // whoever reads from it sees it
+		w.hangUp()
 	}
 }
 
@@ -92,7 +118,7 @@ func (c Crowd) Hold(ctx context.Context, ids []string, settle, window time.Durat
 		return 0, fmt.Errorf("load: %w", errNoIDs)
 	}
 	started := time.Now()
-	waiters, err := c.connect(ctx, started.Add(waitSeconds*time.Second+answerTimeout))
+	waiters, err := c.connectAll(ctx, started.Add(waitSeconds*time.Second+answerTimeout))
 	if err != nil {
 		return 0, fmt.Errorf("load: %w", err)
 	}
@@ -117,7 +143,7 @@ func (c Crowd) Hold(ctx context.Context, ids []string, settle, window time.Durat
 		err = errWaitsEnded
 	}
 	leaving.Store(true)
-	hangUp(waiters)
+	hangUpAll(waiters)
 	wg.Wait()
 	close(broken)
 	if err := errors.Join(err, <-broken); err != nil { // nil if none broke

@@ -55,29 +55,25 @@ type Kept struct {
 // error means that a payment was not accepted, a wait was not answered with a payment,
 // ctx ended, or probe failed.
 func (v Vigil) Keep(ctx context.Context, probe func() error) (*Kept, error) {
-	if v.Ahead <= 0 || v.Run < 0 || v.Run >= runsMax {
-		return nil, fmt.Errorf("load: run %d, payments due %s ahead: that cannot be", v.Run, v.Ahead)
-	}
-	deadline := time.Now().Add(2*v.Ahead + vigilWarmUp + v.Window + vigilOverMax)
-	waiters, err := v.connect(ctx, deadline)
-	if err != nil {
+	if err := v.check(); err != nil {
 		return nil, fmt.Errorf("load: %w", err)
 	}
-	defer hangUp(waiters)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer context.AfterFunc(ctx, func() { hangUp(waiters) })() // whoever waits for an answer gets none any more
-	w := &watch{vigil: v, cancel: cancel, due: make(chan *watcher, len(waiters))}
+	w := &watch{
+		vigil: v, head: v.head(), deadline: time.Now().Add(2*v.Ahead + vigilWarmUp + v.Window + vigilOverMax),
+		cancel: cancel, due: make(chan *watcher, v.Clients),
+	}
 	var watching, sending sync.WaitGroup
-	watchers := make([]*watcher, len(waiters))
-	for i := range waiters {
-		watchers[i] = &watcher{waiter: waiters[i], number: i, sent: make(chan sentPayment, 1), received: map[string]time.Time{}}
+	watchers := make([]*watcher, v.Clients)
+	for i := range watchers {
+		watchers[i] = &watcher{number: i, sent: make(chan sentPayment, 1), received: map[string]time.Time{}}
 		watching.Go(func() { w.fail(watchers[i].run(ctx, w)) })
 	}
 	for range vigilSenders {
-		sending.Go(func() { w.fail(w.send(ctx, deadline)) })
+		sending.Go(func() { w.fail(w.send(ctx)) })
 	}
-	err = w.measure(ctx, probe)
+	err := w.measure(ctx, probe)
 	w.phase.set(over)
 	w.fail(err)
 	watching.Wait()
@@ -89,15 +85,25 @@ func (v Vigil) Keep(ctx context.Context, probe func() error) (*Kept, error) {
 	return w.kept(watchers), nil
 }
 
+// check finds a vigil that cannot be kept.
+func (v Vigil) check() error {
+	if v.Ahead <= 0 || v.Run < 0 || v.Run >= runsMax {
+		return fmt.Errorf("run %d, payments due %s ahead: that cannot be", v.Run, v.Ahead)
+	}
+	return v.Crowd.check()
+}
+
 // watch is what the clients of a vigil share.
 type watch struct {
-	vigil   Vigil
-	cancel  context.CancelCauseFunc
-	phase   phase
-	due     chan *watcher // who needs a payment to wait for
-	waiting atomic.Int64
-	renewed atomic.Int64
-	seen    []int64 // how many waited, from time to time
+	vigil    Vigil
+	head     string    // of the crowd's requests
+	deadline time.Time // of all connections
+	cancel   context.CancelCauseFunc
+	phase    phase
+	due      chan *watcher // who needs a payment to wait for
+	waiting  atomic.Int64
+	renewed  atomic.Int64
+	seen     []int64 // how many waited, from time to time
 }
 
 // fail ends the vigil, if err is one.
@@ -145,19 +151,24 @@ type sentPayment struct{ order, id string }
 
 // watcher is a client of a vigil.
 type watcher struct {
-	*waiter
 	number   int
 	times    int // payments so far
 	sent     chan sentPayment
 	received map[string]time.Time
 }
 
-// run waits for one payment after the other. The clients begin one by one, so that
-// their payments are due one by one.
+// run waits for one payment after the other. The clients come one by one, so that their
+// payments are due one by one.
 func (c *watcher) run(ctx context.Context, w *watch) error {
 	if err := Pause(ctx, w.vigil.Ahead*time.Duration(c.number)/time.Duration(w.vigil.Clients)); err != nil {
 		return err
 	}
+	waiting, err := w.vigil.connect(ctx, w.head, w.deadline)
+	if err != nil {
+		return err
+	}
+	defer waiting.hangUp()
+	defer context.AfterFunc(ctx, waiting.hangUp)() // who waits for an answer gets none any more
 	for w.phase.get() != over {
 		w.due <- c // there is room for all
 		var sent sentPayment
@@ -167,7 +178,7 @@ func (c *watcher) run(ctx context.Context, w *watch) error {
 			return context.Cause(ctx)
 		}
 		w.waiting.Add(1)
-		err := c.await(sent.id, &w.renewed)
+		err := waiting.await(sent.id, &w.renewed)
 		received := time.Now()
 		w.waiting.Add(-1)
 		if err != nil {
@@ -181,9 +192,9 @@ func (c *watcher) run(ctx context.Context, w *watch) error {
 }
 
 // await waits until a payment has come to its end.
-func (c *watcher) await(id string, renewed *atomic.Int64) error {
+func (w *waiter) await(id string, renewed *atomic.Int64) error {
 	for {
-		final, err := c.ask(id)
+		final, err := w.ask(id)
 		if err != nil || final {
 			return err
 		}
@@ -192,8 +203,8 @@ func (c *watcher) await(id string, renewed *atomic.Int64) error {
 }
 
 // send sends payments for whoever needs one.
-func (w *watch) send(ctx context.Context, deadline time.Time) error {
-	c, err := dialWith(ctx, w.vigil.Intake, answerBytesMax, deadline)
+func (w *watch) send(ctx context.Context) error {
+	c, err := dialWith(ctx, w.vigil.Intake, answerBytesMax, w.deadline)
 	if err != nil {
 		return err
 	}
