@@ -22,8 +22,8 @@ import (
 const (
 	// webhookKeys seal the endpoints' secrets, which are none.
 	webhookKeys = "bench:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
-	// webhookAllow lets deliveries go to this machine, and without TLS.
-	webhookAllow = "127.0.0.1/32"
+	// statusBase stands before the paths of status URLs, which nobody follows.
+	statusBase = "http://127.0.0.1:8080"
 	// dueIn is when all deliveries are due together: the process runs by then.
 	dueIn = 4 * time.Second
 	// deliverMax is the longest that all of them may take.
@@ -31,6 +31,9 @@ const (
 	// freshPerSecond is the steady rate of payments whose events are timed.
 	freshPerSecond = 200
 )
+
+// webhookFlags let deliveries go to this machine, and without TLS.
+var webhookFlags = []string{"--webhook-insecure", "--public-url", statusBase}
 
 // hooks are the webhooks of a house: who is told, and what is left to tell.
 type hooks struct {
@@ -72,7 +75,7 @@ func (k *hooks) url(number int) string {
 
 // register makes endpoints over the API: so many for each tenant, by its key.
 func (k *hooks) register(ctx context.Context, each int, keys ...string) error {
-	if err := k.serve(ctx, "status", "--webhook-allow", webhookAllow); err != nil {
+	if err := k.serve(ctx, "status", webhookFlags...); err != nil {
 		return err
 	}
 	for i, key := range keys {
@@ -129,7 +132,7 @@ func (k *hooks) send(ctx context.Context, hangs bool) (sent, error) {
 	if err := errors.Join(k.outbox.Restore(ctx, dueIn), k.teller.Reset(ctx, hangingPath)); err != nil {
 		return sent{}, err
 	}
-	if err := k.serve(ctx, "webhook", "--webhook-allow", webhookAllow); err != nil {
+	if err := k.serve(ctx, "webhook", webhookFlags...); err != nil {
 		return sent{}, err
 	}
 	done := sent{meter: stageMeter{stage: k.stage, outside: k.consumer}}
@@ -219,7 +222,7 @@ func (b *bench) deliver(ctx context.Context, h *house, t *report.Telling) (err e
 
 // freshen measures how soon events are told, when there is nothing else to tell.
 func (b *bench) freshen(ctx context.Context, k *hooks) (_ report.Delay, err error) {
-	if err := errors.Join(k.serve(ctx, "webhook", "--webhook-allow", webhookAllow), k.teller.Reset(ctx, "")); err != nil {
+	if err := errors.Join(k.serve(ctx, "webhook", webhookFlags...), k.teller.Reset(ctx, "")); err != nil {
 		return report.Delay{}, err
 	}
 	worker, err := k.work(ctx)

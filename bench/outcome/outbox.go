@@ -42,7 +42,6 @@ var restoreSQL = []string{
 	`INSERT INTO webhook_deliveries SELECT * FROM bench.webhook_deliveries`,
 	`VACUUM ANALYZE webhook_endpoints`,
 	`VACUUM ANALYZE webhook_deliveries`,
-	`CHECKPOINT`,
 }
 
 // Restore puts all deliveries and endpoints back as they were kept, except that the
