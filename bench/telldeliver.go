@@ -30,6 +30,9 @@ const (
 	deliverMax = 90 * time.Second
 	// freshPerSecond is the steady rate of payments whose events are timed.
 	freshPerSecond = 200
+	// freshWarmUp is more than a worker takes to notice an endpoint that had nothing to
+	// be told for long.
+	freshWarmUp = 2 * time.Second
 )
 
 // webhookFlags let deliveries go to this machine, and without TLS.
@@ -163,7 +166,10 @@ func (k *hooks) send(ctx context.Context, hangs bool) (sent, error) {
 		return sent{}, fmt.Errorf("the consumer has counted %+v", done.tally)
 	}
 	done.deliveries, done.took = delivered.Delivered, delivered.Last.Sub(done.tally.First)
-	return done, k.kill() // what it has under way never ends
+	if hangs {
+		return done, k.kill() // what it has under way never ends
+	}
+	return done, k.stop()
 }
 
 // awaitDelivered waits until so many deliveries have succeeded. The database is asked last,
@@ -235,8 +241,9 @@ func (b *bench) freshen(ctx context.Context, k *hooks) (_ report.Delay, err erro
 		return report.Delay{}, err
 	}
 	plan := b.plan(k.stage)
-	plan.Address, plan.APIKey, plan.Window, plan.WarmUp = worker.Address, k.key, b.opts.tell.fresh, 0
+	plan.Address, plan.APIKey, plan.Window, plan.WarmUp = worker.Address, k.key, b.opts.tell.fresh, freshWarmUp
 	b.runs++
+	opens := time.Now().Add(plan.WarmUp)
 	paced, err := load.Pace(ctx, plan, freshPerSecond)
 	if err != nil {
 		return report.Delay{}, err
@@ -259,13 +266,13 @@ func (b *bench) freshen(ctx context.Context, k *hooks) (_ report.Delay, err erro
 	if err != nil {
 		return report.Delay{}, err
 	}
-	delay, err := freshOf(receipts, events)
-	delay.PerSecond, delay.LateMax = float64(paced.Payments)/plan.Window.Seconds(), paced.LateMax
+	delay, err := freshOf(receipts, events, opens)
+	delay.PerSecond, delay.LateMax = float64(len(paced.Accepted))/plan.Window.Seconds(), paced.LateMax
 	return delay, errors.Join(err, k.stop())
 }
 
-// freshOf joins what the consumer was told with what Postgres has committed.
-func freshOf(receipts []consumer.Receipt, events map[int64]time.Time) (report.Delay, error) {
+// freshOf joins what the consumer was told with what Postgres has committed since a time.
+func freshOf(receipts []consumer.Receipt, events map[int64]time.Time, since time.Time) (report.Delay, error) {
 	var took load.Histogram
 	for _, receipt := range receipts {
 		sequence, err := strconv.ParseInt(receipt.Event[strings.LastIndexByte(receipt.Event, '_')+1:], 10, 64)
@@ -276,7 +283,9 @@ func freshOf(receipts []consumer.Receipt, events map[int64]time.Time) (report.De
 		if !known {
 			return report.Delay{}, fmt.Errorf("event %s was told and is not on record", receipt.Event)
 		}
-		took.Add(receipt.At.Sub(committed))
+		if !committed.Before(since) {
+			took.Add(receipt.At.Sub(committed))
+		}
 	}
 	return report.Delay{Payments: took.Count(), P50: took.Quantile(0.50), P99: took.Quantile(0.99)}, nil
 }

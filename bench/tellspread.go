@@ -8,22 +8,23 @@ import (
 	"github.com/paybuf/paybuf/bench/report"
 )
 
-const (
-	// tenantsMax is how many tenants share the endpoints where several do.
-	tenantsMax = 10
-	// spreadRoundsMax bounds how often it is repeated.
-	spreadRoundsMax = 2
-)
+// spreadRoundsMax bounds how often it is repeated.
+const spreadRoundsMax = 2
 
-// spreadOverOne measures what an endpoint that hangs takes from the others of its tenant.
-func (b *bench) spreadOverOne(ctx context.Context, h *house, t *report.Telling) error {
-	return b.spread(ctx, h, t, h.key)
+// spreadOverFew measures what an endpoint that hangs takes from the others, most of which
+// are of its own tenant or of one other.
+func (b *bench) spreadOverFew(ctx context.Context, h *house, t *report.Telling) error {
+	return b.spreadOver(ctx, h, t, report.FewTenants)
 }
 
-// spreadOverSeveral does so for those of its tenant and of others.
+// spreadOverSeveral does so where most others are of other tenants.
 func (b *bench) spreadOverSeveral(ctx context.Context, h *house, t *report.Telling) error {
+	return b.spreadOver(ctx, h, t, report.SeveralTenants)
+}
+
+func (b *bench) spreadOver(ctx context.Context, h *house, t *report.Telling, tenants int) error {
 	keys := []string{h.key}
-	for i := 1; i < tenantsMax; i++ {
+	for i := 1; i < tenants; i++ {
 		key, err := h.installation.AddTenant(ctx, fmt.Sprintf("%s%d", tellTenant, i))
 		if err != nil {
 			return err

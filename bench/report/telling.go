@@ -12,6 +12,13 @@ const ConstantServer = "constant"
 // LookupConnections are those of the load generator that asks for payments.
 const LookupConnections = 64
 
+// Among so many tenants the endpoints are spread evenly of which one hangs: as few as may
+// have 100, since one tenant may have 50, and several.
+const (
+	FewTenants     = 2
+	SeveralTenants = 10
+)
+
 // Telling is what it takes to tell clients of outcomes.
 type Telling struct {
 	Lookups  []Lookup // in the order in which they were made

@@ -95,12 +95,9 @@ func (d *Document) FairnessRows() []FairnessRow {
 				endpoints = run.Endpoints
 			}
 		}
-		what := fmt.Sprintf("%s endpoints of one tenant", count(endpoints))
-		if tenants > 1 {
-			what = fmt.Sprintf("%s endpoints of %s tenants", count(endpoints), count(tenants))
-		}
 		rows = append(rows, FairnessRow{
-			What: what, Hanging: whole(t.fairnessRate(tenants, true)), Healthy: whole(t.fairnessRate(tenants, false)),
+			What:    fmt.Sprintf("%s endpoints of %s tenants", count(endpoints), count(tenants)),
+			Hanging: whole(t.fairnessRate(tenants, true)), Healthy: whole(t.fairnessRate(tenants, false)),
 			Ratio: t.fairness(tenants, 0),
 		})
 	}

@@ -16,7 +16,7 @@ func withTelling() *Document {
 			Clients: 10_000, Ahead: 10 * time.Second, Window: 15 * time.Second, Outcomes: 14_700,
 			P50: 8 * time.Millisecond, P99: 44 * time.Millisecond, Max: 71 * time.Millisecond,
 			WaitingMean: 9963, WaitingMin: 9811, EmptyBytes: 31e6, QuietBytes: 187e6, MostBytes: 222e6,
-			Quiet: 10 * time.Second, EmptyStatements: 2, QuietStatements: 2, QuietCPU: 12 * time.Millisecond,
+			Quiet: 10 * time.Second, EmptyStatements: 2, QuietStatements: 102, QuietCPU: 12 * time.Millisecond,
 			ServerCPU: 91 * time.Microsecond, OthersCPU: 283 * time.Microsecond, PostgresCPU: 172 * time.Microsecond,
 			GeneratorCPU: 64 * time.Microsecond, OtherShare: 0.13,
 		},
@@ -40,7 +40,7 @@ func withTelling() *Document {
 			run.P50, run.P99, run.GeneratorCPU = 2*time.Millisecond, 9*time.Millisecond, 11*time.Microsecond
 			t.Lookups = append(t.Lookups, run)
 		}
-		for _, tenants := range []int{1, 10} {
+		for _, tenants := range []int{FewTenants, SeveralTenants} {
 			t.Fairness = append(t.Fairness,
 				Fairness{Tenants: tenants, Endpoints: 100, Round: round, Hangs: true, Deliveries: 39_600, Took: 8 * time.Second},
 				Fairness{Tenants: tenants, Endpoints: 100, Round: round, Deliveries: 40_000, Took: 8 * time.Second})
@@ -65,22 +65,22 @@ func TestDocument_hasTellingBeforeTheGoals(t *testing.T) {
 		"10,000 clients, each on a connection of its own, send a payment that is not to be paid before 10 s",
 		"| 980 | 8.0 | 44 | 71 | 9,963 | 9,811 | 91 | 283 | 172 | 64 | 13 % |",
 		"| with no client | 31 MB | 2 |",
-		"| with 10,000 that wait, and no news | 187 MB | 2 |",
+		"| with 10,000 that wait, and no news | 187 MB | 102 |",
 		"| at most, with as many that are told outcomes | 222 MB | |",
 		"Without news the 10,000 took 12.00 ms of processor time in those 10 s",
 		"| paybuf | 6,250 | 0.015 | 61 | 52 | 17 | 7 % |",
 		"50,000 deliveries to one endpoint", "3 were delivered twice",
 		"| paybuf | 200 | 7.0 | 29 |",
-		"| 100 endpoints of one tenant | 4,950 | 5,000 | **0.99** |",
+		"| 100 endpoints of 2 tenants | 4,950 | 5,000 | **0.99** |",
 		"| 100 endpoints of 10 tenants | 4,950 | 5,000 | **0.99** |",
 		"\n\n## What was aimed at\n\n",
 		"| GET of final payments, requests/s | at least 0.5 × constant | **0.53** | yes |",
 		"| p99 from the commit to the answer of 10,000 clients that wait, 1,000 outcomes/s | at most 50 ms | **44.00** | yes |",
 		"| memory for 10,000 clients that wait | at most 200 MB | **191** | yes |",
-		"| Postgres statements for them in 10 s without news | at most 0 | **0.00** | yes |",
+		"| Postgres statements per client that waits without news, and minute | at most 0.1 | **0.06** | yes |",
 		"| webhook deliveries/s to one endpoint | at least 5000 | **6,250** | yes |",
-		"| deliveries/s to 99 endpoints of one tenant while one hangs | at least 0.95 × without | **0.99** | yes |",
-		"| deliveries/s to 99 endpoints of several tenants while one hangs | at least 0.95 × without | **0.99** | yes |",
+		"| deliveries/s to 99 endpoints of 2 tenants while one hangs | at least 0.95 × without | **0.99** | yes |",
+		"| deliveries/s to 99 endpoints of 10 tenants while one hangs | at least 0.95 × without | **0.99** | yes |",
 		"## The numbers of intake",
 	} {
 		found := bytes.Index(text[at:], []byte(part))
@@ -149,7 +149,7 @@ func TestGoals_ofTellingAreNotJudgedByFewOrShortRuns(t *testing.T) {
 func TestGoals_ofTellingAreMissedWhereTheyAre(t *testing.T) {
 	d := withTelling()
 	w := &d.Telling.Waiting
-	w.P99, w.MostBytes, w.QuietStatements = 51*time.Millisecond, 232e6, 3
+	w.P99, w.MostBytes, w.QuietStatements = 51*time.Millisecond, 232e6, 203
 	d.Telling.Delivery.Backlog.Took = 11 * time.Second
 	for i := range d.Telling.Lookups {
 		if run := &d.Telling.Lookups[i]; run.Server == "paybuf" {
