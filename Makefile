@@ -94,7 +94,7 @@ readme: build ## Run the README's commands
 ##@ Measure
 
 .PHONY: bench
-bench: setup ## Measure intake and the way to the outcome beside peers and write docs/benchmarks.md (a quarter of an hour)
+bench: setup ## Measure intake, the way to the outcome and the telling of it, and write docs/benchmarks.md (twenty minutes)
 	@cd bench && $(GO) run . -out ../docs
 
 .PHONY: bench-journals

@@ -47,7 +47,10 @@ func short(t *testing.T) options {
 	}
 	return options{
 		rounds: 1, window: 300 * time.Millisecond, source: "..", dir: dir, backlog: 3200, rest: time.Millisecond,
-		sustained: 2 * time.Second, drained: 2000,
+		sustained: 2 * time.Second, drained: 2000, tell: tellSizes{
+			lookups: 200, clients: 100, ahead: time.Second, watched: time.Second, quiet: 300 * time.Millisecond,
+			webhooks: 200, fresh: time.Second, spread: 20, endpoints: 10,
+		},
 	}
 }
 
@@ -109,6 +112,7 @@ func TestCompare_measuresEveryServerInEveryCaseAndLeavesNothing(t *testing.T) {
 		t.Errorf("the backlog is %+v", kept)
 	}
 	checkPipelines(t, d, opts)
+	checkTelling(t, d, opts)
 	checkNothingIsLeft(t, opts.dir)
 	checkDocuments(t, d)
 }
@@ -213,7 +217,7 @@ func TestRun_isWorthNothingIfRequestsAreRefused(t *testing.T) {
 // full gives options the whole backlogs.
 func full(o options) options {
 	o.backlog, o.rest = 1_000_000, 10*time.Second
-	o.sustained, o.drained = time.Minute, 200_000
+	o.sustained, o.drained, o.tell = time.Minute, 200_000, tellFull
 	return o
 }
 
@@ -222,15 +226,15 @@ func TestOptions_areChecked(t *testing.T) {
 		"": full(options{rounds: 3, window: 5 * time.Second, source: ".."}),
 		"-quick": {
 			rounds: 1, window: time.Second, source: "..", backlog: 20_000, rest: time.Second,
-			sustained: 2 * time.Second, drained: 4000,
+			sustained: 2 * time.Second, drained: 4000, tell: tellQuick,
 		},
 		"-only e2e -quick": {
 			rounds: 1, window: time.Second, source: "..", backlog: 20_000, rest: time.Second,
-			sustained: 2 * time.Second, drained: 4000, only: endToEnd,
+			sustained: 2 * time.Second, drained: 4000, tell: tellQuick, only: endToEnd,
 		},
 		"-only intake -sustained 5 -drained 1500": {
 			rounds: 3, window: 5 * time.Second, source: "..", backlog: 1_000_000, rest: 10 * time.Second,
-			sustained: 5 * time.Second, drained: 1500, only: intake,
+			sustained: 5 * time.Second, drained: 1500, tell: tellFull, only: intake,
 		},
 		"-seconds 20 -rounds 5": full(options{rounds: 5, window: 20 * time.Second, source: ".."}),
 		"-out ../docs -dir /d":  full(options{rounds: 3, window: 5 * time.Second, source: "..", out: "../docs", dir: "/d"}),

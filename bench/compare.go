@@ -60,7 +60,7 @@ func compare(ctx context.Context, opts options, progress io.Writer) (_ *report.D
 
 // measure plays the parts that are wanted.
 func (b *bench) measure(ctx context.Context, d *report.Document) (err error) {
-	if b.opts.only != endToEnd {
+	if b.opts.measures(intake) {
 		ctx, cancel := context.WithTimeoutCause(ctx, b.opts.limit(), errTooLong)
 		defer cancel()
 		if err := b.rounds(ctx); err != nil {
@@ -71,8 +71,13 @@ func (b *bench) measure(ctx context.Context, d *report.Document) (err error) {
 			return err
 		}
 	}
-	if b.opts.only != intake {
-		d.Pipelines, err = b.pipelines(ctx)
+	if b.opts.measures(endToEnd) {
+		if d.Pipelines, err = b.pipelines(ctx); err != nil {
+			return err
+		}
+	}
+	if b.opts.measures(telling) {
+		d.Telling, err = b.tell(ctx)
 	}
 	return err
 }

@@ -1,6 +1,6 @@
-// Command bench measures how fast Paybuf takes payments in and brings them to their
-// end, side by side with what a team might use in its place, and writes
-// docs/benchmarks.md.
+// Command bench measures how fast Paybuf takes payments in, brings them to their end
+// and tells clients of it, side by side with what a team might use in its place, and
+// writes docs/benchmarks.md.
 //
 // It promises the same load, the same machine and interleaved runs for all, each
 // server in a process of its own with durable storage where it stores at all. It

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/paybuf/paybuf/bench/report"
@@ -50,6 +51,7 @@ const (
 	all      part = ""
 	intake   part = "intake"
 	endToEnd part = "e2e"
+	telling  part = "tell"
 )
 
 // options are what the command line says.
@@ -63,6 +65,7 @@ type options struct {
 	only      part
 	sustained time.Duration // measured of a pipeline while payments come in
 	drained   int           // payments in the backlog of a pipeline
+	tell      tellSizes
 
 	out    string // directory of the documents; "" prints the text
 	source string // of Paybuf
@@ -70,7 +73,7 @@ type options struct {
 }
 
 func parseOptions(args []string, output io.Writer) (options, error) {
-	o := options{backlog: backlogPayments, rest: backlogRest}
+	o := options{backlog: backlogPayments, rest: backlogRest, tell: tellFull}
 	var seconds, sustained int
 	var quick bool
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
@@ -80,7 +83,7 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 	flags.IntVar(&sustained, "sustained", sustainedSeconds, "seconds for which pipelines are to sustain their rate")
 	flags.IntVar(&o.drained, "drained", drainedPayments, "payments of the backlog that pipelines work off")
 	flags.BoolVar(&quick, "quick", false, "short runs and small backlogs: to see whether it works")
-	flags.StringVar((*string)(&o.only), "only", "", `"intake" or "e2e" measures that alone and prints the document`)
+	flags.StringVar((*string)(&o.only), "only", "", `"intake", "e2e" or "tell" measures that alone and prints the document`)
 	flags.StringVar(&o.out, "out", "", "directory for benchmarks.md and benchmarks.svg (default: print the document)")
 	flags.StringVar(&o.source, "source", "..", "directory of Paybuf's sources")
 	flags.StringVar(&o.dir, "dir", "", "where the servers store, on the disk to be measured (default: the temporary directory)")
@@ -91,6 +94,7 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 		seconds, o.rounds = 1, 1
 		o.backlog, o.rest = backlogPaymentsQuick, backlogRestQuick
 		sustained, o.drained = sustainedSecondsQuick, drainedPaymentsQuick
+		o.tell = tellQuick
 	}
 	if flags.NArg() > 0 {
 		return options{}, fmt.Errorf("%q: no arguments are taken, only flags", flags.Arg(0))
@@ -110,13 +114,16 @@ func (o options) check() error {
 		return fmt.Errorf("-sustained must be 1 to %d", sustainedSecondsMax)
 	case o.drained < drainedPaymentsMin || o.drained > drainedPaymentsMax || o.drained%report.Batches.Batch != 0:
 		return fmt.Errorf("-drained must be %d to %d, in whole hundreds", drainedPaymentsMin, drainedPaymentsMax)
-	case o.only != all && o.only != intake && o.only != endToEnd:
-		return fmt.Errorf("-only %s: the parts are intake and e2e", o.only)
+	case !slices.Contains([]part{all, intake, endToEnd, telling}, o.only):
+		return fmt.Errorf("-only %s: the parts are intake, e2e and tell", o.only)
 	case o.only != all && o.out != "":
 		return errors.New("-only measures a part and -out writes the whole: give one of them")
 	}
 	return nil
 }
+
+// measures tells whether a part is wanted.
+func (o options) measures(p part) bool { return o.only == all || o.only == p }
 
 func (o options) warmUp() time.Duration         { return o.window / warmUpShare }
 func (o options) pipelineWarmUp() time.Duration { return o.sustained / warmUpShare }

@@ -93,6 +93,13 @@ func (s *stage) stop() error {
 	return errors.Join(errs...)
 }
 
+// kill ends the server by kill -9, whatever it is about.
+func (s *stage) kill() error {
+	server := s.server
+	s.server = nil
+	return errors.Join(server.Kill(), s.stop())
+}
+
 // close stops everything and removes what was stored.
 func (s *stage) close() error {
 	errs := []error{s.stop()}

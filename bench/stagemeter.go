@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"runtime"
@@ -8,26 +9,28 @@ import (
 
 	"github.com/paybuf/paybuf/bench/machine"
 	"github.com/paybuf/paybuf/bench/report"
+	"github.com/paybuf/paybuf/bench/subject"
 )
 
 // stageReading is what the counters of a whole stage say at one moment.
 type stageReading struct {
 	reading
 	at         time.Time
-	payer      time.Duration
+	payer      time.Duration // or whoever stands in its place
 	statements int64
 }
 
 // stageMeter reads the counters at both ends of a measurement.
 type stageMeter struct {
 	stage    *stage
+	outside  *subject.Subject // whose processor time is read as the payer's; nil: the payer's
 	readings []stageReading
 }
 
 func (m *stageMeter) read(ctx context.Context) error {
 	now := stageReading{at: time.Now()}
 	var payerErr, statementsErr error
-	now.payer, payerErr = machine.CPU(m.stage.payer.PID)
+	now.payer, payerErr = machine.CPU(cmp.Or(m.outside, m.stage.payer).PID)
 	now.statements, statementsErr = m.stage.ledger.Statements(ctx)
 	plain := meter{subject: m.stage.server}
 	err := plain.read()

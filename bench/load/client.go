@@ -41,15 +41,20 @@ type answer struct {
 }
 
 func dial(ctx context.Context, plan Plan, deadline time.Time) (*client, error) {
+	return dialWith(ctx, plan.Address, answerBytesMax+(plan.items()-1)*itemBytesMax, deadline)
+}
+
+// dialWith connects to host:port for answers of at most so many bytes.
+func dialWith(ctx context.Context, address string, bytesMax int, deadline time.Time) (*client, error) {
 	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "tcp", plan.Address)
+	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", errors.Join(err, context.Cause(ctx)))
 	}
 	if err := conn.SetDeadline(deadline); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
-	return &client{conn: conn, buffer: make([]byte, answerBytesMax+(plan.items()-1)*itemBytesMax)}, nil
+	return &client{conn: conn, buffer: make([]byte, bytesMax)}, nil
 }
 
 // exchange sends a request and waits for its answer, which holds until the next

@@ -3,6 +3,7 @@ package load
 import (
 	"bytes"
 	"fmt"
+	"time"
 )
 
 // request is a whole HTTP request of which only the digits of its orders change.
@@ -23,14 +24,18 @@ const numberFormat = `R%03dC%03dN%08d`
 
 // bodyFormat is a payment as a shop might send it.
 const bodyFormat = `{"order_number":"%s","amount":1999,"currency":"EUR",` +
-	`"payment_method":"tok_visa","customer":"c_81","description":"two books","metadata":{"cart":"918273"}}`
+	`"payment_method":"tok_visa","customer":"c_81","description":"two books","metadata":{"cart":"918273"}%s}`
 
 const digitsLen = 8
 
 func newRequest(plan Plan, connection int) *request {
 	number := fmt.Sprintf(numberFormat, plan.Run, connection, 0)
 	path, kind, key := "/v1/payments", "application/json", ""
-	body := fmt.Sprintf(bodyFormat, number)
+	due := ""
+	if !plan.NotBefore.IsZero() {
+		due = `,"not_before":"` + plan.NotBefore.UTC().Format(time.RFC3339) + `"`
+	}
+	body := fmt.Sprintf(bodyFormat, number, due)
 	if plan.Batch > 1 {
 		path, kind = "/v1/payments/batch", "application/x-ndjson"
 		body = string(bytes.Repeat([]byte(body+"\n"), plan.Batch))
@@ -38,8 +43,8 @@ func newRequest(plan Plan, connection int) *request {
 	if plan.Keyed {
 		key = "Idempotency-Key: " + number + "\r\n"
 	}
-	head := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\n%sContent-Length: %d\r\n\r\n",
-		path, plan.Address, kind, key, len(body))
+	head := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\n%s%sContent-Length: %d\r\n\r\n",
+		path, plan.Address, kind, plan.authorization(), key, len(body))
 	r := &request{bytes: []byte(head + body)}
 	if plan.Keyed {
 		r.add(bytes.Index(r.bytes, []byte(number)), len(number), 0)

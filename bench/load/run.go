@@ -29,6 +29,10 @@ type Plan struct {
 	Batch int
 	// Keyed gives each order an Idempotency-Key of its own.
 	Keyed bool
+	// NotBefore is when the payments are due, if it is not zero.
+	NotBefore time.Time
+	// APIKey goes with each request, unless it is "".
+	APIKey string
 	// CountsRepeats says that the server tells a repeated order, by
 	// "duplicate":true in its answer.
 	CountsRepeats bool
@@ -74,6 +78,14 @@ func (p Plan) check() error {
 		return errors.New("batches repeat nothing and have no keys")
 	}
 	return nil
+}
+
+// authorization is the header line of the key, "" without one.
+func (p Plan) authorization() string {
+	if p.APIKey == "" {
+		return ""
+	}
+	return "Authorization: Bearer " + p.APIKey + "\r\n"
 }
 
 // items is how many payments a request has.

@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"github.com/go-json-experiment/json"
+
+	"github.com/paybuf/paybuf/bench/wire"
 )
 
 // Tally is what the payer has counted.
@@ -88,16 +90,16 @@ type refusal struct {
 }
 
 // answer gives the status and the body of what a request is answered.
-func (b *book) answer(r request) (status int, body any) {
-	switch r.method + " " + r.path {
+func (b *book) answer(r wire.Request) (status int, body any) {
+	switch r.Route() {
 	case "POST /charges":
-		made, err := b.charge(r.body)
+		made, err := b.charge(r.Body)
 		if err != nil {
 			return http.StatusBadRequest, refusal{Error: err.Error()}
 		}
 		return http.StatusCreated, made
 	case "GET /charges":
-		if found, known := b.find(r.reference); known {
+		if found, known := b.find(r.Target.Query().Get("reference")); known {
 			return http.StatusOK, found
 		}
 		return http.StatusNotFound, refusal{Error: "not_found"}

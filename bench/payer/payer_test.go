@@ -171,26 +171,3 @@ func TestServe_readsRequestsHoweverTheyCome(t *testing.T) {
 		t.Errorf("%s: %v", last, err)
 	}
 }
-
-func TestReadRequest_refusesWhatItCannotServe(t *testing.T) {
-	for name, text := range map[string]string{
-		"another version":   "GET /tally HTTP/1.0\r\n\r\n",
-		"no request":        "hello\r\n\r\n",
-		"a bad target":      "GET %zz HTTP/1.1\r\n\r\n",
-		"too many lines":    "GET / HTTP/1.1\r\n" + strings.Repeat("A: b\r\n", linesMax+1) + "\r\n",
-		"too long a line":   "GET /" + strings.Repeat("a", lineBytesMax) + " HTTP/1.1\r\n\r\n",
-		"too large a body":  "POST / HTTP/1.1\r\nContent-Length: 65537\r\n\r\n",
-		"a negative length": "POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
-		"half a line":       "GET / HT",
-		"half a header":     "GET / HTTP/1.1\r\nHost: x\r\n",
-		"half a body":       "POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n1234",
-	} {
-		_, err := readRequest(bufio.NewReaderSize(strings.NewReader(text), lineBytesMax))
-		if err == nil || errors.Is(err, io.EOF) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	if _, err := readRequest(bufio.NewReader(strings.NewReader(""))); !errors.Is(err, io.EOF) {
-		t.Errorf("the end: %v", err)
-	}
-}

@@ -1,13 +1,11 @@
 package payer
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net"
-	"sync"
+
+	"github.com/paybuf/paybuf/bench/wire"
 )
 
 // tallyPath is where the count is asked for.
@@ -16,93 +14,8 @@ const tallyPath = "/tally"
 // Serve runs the payer on a free port of loopback, writes its address to out as one
 // line, and serves until in ends: so it never outlives who holds the other end.
 func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
-	var listen net.ListenConfig
-	listener, err := listen.Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
+	if err := wire.Serve(ctx, newBook().answer, in, out); err != nil {
 		return fmt.Errorf("payer: %w", err)
 	}
-	s := &server{book: newBook(), open: map[net.Conn]bool{}}
-	var accepting sync.WaitGroup
-	accepting.Go(func() { s.accept(listener) })
-	_, err = fmt.Fprintln(out, listener.Addr())
-	if err == nil {
-		_, err = io.Copy(io.Discard, in)
-	}
-	err = errors.Join(err, listener.Close())
-	accepting.Wait()
-	s.hangUp()
-	s.serving.Wait()
-	return err
-}
-
-// server answers on all connections.
-type server struct {
-	book    *book
-	serving sync.WaitGroup
-
-	mu     sync.Mutex
-	open   map[net.Conn]bool
-	closed bool
-}
-
-func (s *server) accept(listener net.Listener) {
-	for {
-		conn, err := listener.Accept()
-		if err != nil { // closed
-			return
-		}
-		s.serving.Go(func() { s.serve(conn) })
-	}
-}
-
-// serve answers one request after the other until the client is done. What breaks
-// a connection is for its client to see.
-func (s *server) serve(conn net.Conn) {
-	if !s.enter(conn) {
-		return
-	}
-	defer s.leave(conn)
-	reader := bufio.NewReaderSize(conn, lineBytesMax)
-	var out []byte
-	for {
-		r, err := readRequest(reader)
-		if err != nil {
-			return
-		}
-		status, body := s.book.answer(r)
-		if out, err = appendAnswer(out[:0], status, body); err != nil {
-			return
-		}
-		if _, err := conn.Write(out); err != nil {
-			return
-		}
-	}
-}
-
-func (s *server) enter(conn net.Conn) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		_ = conn.Close() // nothing was read from it
-		return false
-	}
-	s.open[conn] = true
-	return true
-}
-
-func (s *server) leave(conn net.Conn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.open, conn)
-	_ = conn.Close() // all that was answered is written
-}
-
-// hangUp ends all connections.
-func (s *server) hangUp() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closed = true
-	for conn := range s.open {
-		_ = conn.Close() // its reader sees it
-	}
+	return nil
 }

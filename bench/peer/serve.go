@@ -19,6 +19,7 @@ type Kind string
 // The peers.
 const (
 	Bare     Kind = "bare"     // stores nothing
+	Constant Kind = "constant" // is asked and not sent anything: it has one answer
 	Insert   Kind = "insert"   // INSERT ... ON CONFLICT DO NOTHING through pgx
 	River    Kind = "river"    // a unique job of the Postgres queue River
 	Pipeline Kind = "pipeline" // the same, with workers that call the payer
@@ -34,8 +35,8 @@ const (
 )
 
 // Outside is what a peer works with: the Postgres that a storing one makes its
-// tables in, and the payer of a pipeline.
-type Outside struct{ PostgresURL, PayerURL string }
+// tables in, the payer of a pipeline, and the file with the constant one's answer.
+type Outside struct{ PostgresURL, PayerURL, AnswerFile string }
 
 // Serve runs one peer on a free port of loopback, writes its address to out as
 // one line, and serves until in ends: so it never outlives who holds the other
@@ -69,6 +70,13 @@ func open(ctx context.Context, kind Kind, with Outside) (http.Handler, func() er
 	if kind == Bare {
 		router.Post(path, bare)
 		return router, func() error { return nil }, nil
+	}
+	if kind == Constant {
+		answer, err := readConstant(with.AnswerFile)
+		if err != nil {
+			return nil, nil, err
+		}
+		return answer, func() error { return nil }, nil
 	}
 	opener, known := openers[kind]
 	if !known {

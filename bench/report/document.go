@@ -27,6 +27,8 @@ type Document struct {
 	PacedFor   time.Duration // for which payments came at a steady rate
 	WorkersMax int           // of each other pipeline
 
+	Telling *Telling // nil if it was not measured
+
 	Machine         machine.Machine
 	Disk            machine.Disk
 	FlushesKnown    bool // whether the kernel counts those of this disk
@@ -48,15 +50,21 @@ var documentText string
 //go:embed pipelines.md.tmpl
 var pipelinesText string
 
+//go:embed telling.md.tmpl
+var tellingText string
+
 // Markdown gives the document.
 func (d *Document) Markdown() ([]byte, error) {
 	functions := template.FuncMap{
 		"milliseconds": milliseconds, "gibibytes": gibibytes, "percent": percent,
 		"megabytes": megabytes, "seconds": seconds, "count": count, "whole": whole,
+		"whole64": func(n int64) string { return whole(float64(n)) },
 	}
 	parsed := template.New("document").Funcs(functions)
-	if _, err := parsed.New("pipelines").Parse(pipelinesText); err != nil {
-		return nil, fmt.Errorf("document: %w", err)
+	for name, part := range map[string]string{"pipelines": pipelinesText, "telling": tellingText} {
+		if _, err := parsed.New(name).Parse(part); err != nil {
+			return nil, fmt.Errorf("document: %w", err)
+		}
 	}
 	if _, err := parsed.Parse(documentText); err != nil {
 		return nil, fmt.Errorf("document: %w", err)
@@ -102,6 +110,9 @@ func (d *Document) InFlightMax() int { return InFlightMax }
 
 // PacedShare is what a pipeline is given of its sustained rate.
 func (d *Document) PacedShare() float64 { return PacedShare }
+
+// LookupConnections are those of who asks for payments.
+func (d *Document) LookupConnections() int { return LookupConnections }
 
 // PipelineConnections are those of a pipeline's load generator.
 func (d *Document) PipelineConnections() int { return PipelineConnections }

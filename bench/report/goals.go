@@ -88,7 +88,7 @@ type Goal struct {
 // Goals holds what was measured against what was aimed at. The median decides.
 func (d *Document) Goals() []Goal {
 	var rows []Goal
-	for _, g := range slices.Concat(goals, pipelineGoals) {
+	for _, g := range slices.Concat(goals, pipelineGoals, tellingGoals) {
 		figure := g.figure(d)
 		rows = append(rows, Goal{What: g.what, Aim: g.aim(), Measured: figure.String(), Reached: g.reached(figure.Median)})
 	}

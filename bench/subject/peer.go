@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/paybuf/paybuf/bench/consumer"
 	"github.com/paybuf/paybuf/bench/payer"
 	"github.com/paybuf/paybuf/bench/peer"
 	"github.com/paybuf/paybuf/internal/local"
@@ -19,26 +20,40 @@ import (
 
 // PostgresVariable tells a peer's process where its Postgres is: an environment
 // is not shown to other users, unlike a command line. PayerVariable tells it where
-// its payer is.
+// its payer is, AnswerVariable which file has the answer that it always gives, and
+// StoreVariable where NATS stores.
 const (
 	PostgresVariable = "BENCH_POSTGRES_URL"
 	PayerVariable    = "BENCH_PAYER_URL"
+	AnswerVariable   = "BENCH_ANSWER_FILE"
+	StoreVariable    = "BENCH_NATS_DIR"
 )
 
 // PeerCommand is the hidden first argument by which this program serves a peer or
-// the payer, the second naming it.
+// another server that is no subject of its own, the second naming it.
 const PeerCommand = "peer"
 
-// payerName is what the payer is called where peers have their kind.
-const payerName = "payer"
+// What those others are called where peers have their kind.
+const (
+	payerName    = "payer"
+	consumerName = "consumer"
+	natsName     = "nats"
+)
 
-// Serve is what the program does in the process of a peer or of the payer, until in
-// ends.
+// Serve is what the program does in the process of a peer or of another such server,
+// until in ends.
 func Serve(ctx context.Context, name string, in io.Reader, out io.Writer) error {
-	if name == payerName {
+	switch name {
+	case payerName:
 		return payer.Serve(ctx, in, out)
+	case consumerName:
+		return consumer.Serve(ctx, in, out)
+	case natsName:
+		return serveNATS(ctx, os.Getenv(StoreVariable), in, out)
 	}
-	with := peer.Outside{PostgresURL: os.Getenv(PostgresVariable), PayerURL: os.Getenv(PayerVariable)}
+	with := peer.Outside{
+		PostgresURL: os.Getenv(PostgresVariable), PayerURL: os.Getenv(PayerVariable), AnswerFile: os.Getenv(AnswerVariable),
+	}
 	return peer.Serve(ctx, peer.Kind(name), with, in, out)
 }
 
@@ -46,6 +61,17 @@ func Serve(ctx context.Context, name string, in io.Reader, out io.Writer) error 
 // goroutine, locked to its thread.
 func StartPayer(ctx context.Context, dir string) (*Subject, error) {
 	return startOurselves(ctx, payerName, dir, nil)
+}
+
+// StartConsumer runs the consumer of webhooks, likewise.
+func StartConsumer(ctx context.Context, dir string) (*Subject, error) {
+	return startOurselves(ctx, consumerName, dir, nil)
+}
+
+// StartConstant runs the peer that always gives the answer in a file, with a Go runtime
+// that is set up like that of another process.
+func StartConstant(ctx context.Context, dir, answerFile string, like Runtime) (*Subject, error) {
+	return startOurselves(ctx, string(peer.Constant), dir, append(like.environment(), AnswerVariable+"="+answerFile))
 }
 
 // StartPeer runs a peer in a process of this same program; postgres is nil for

@@ -1,4 +1,4 @@
-package payer
+package wire
 
 import (
 	"bufio"
@@ -25,43 +25,58 @@ var (
 	errBodyLength   = errors.New("the request's Content-Length cannot be used")
 )
 
-// request is what the payer needs of one.
-type request struct {
-	method, path, reference string
-	body                    []byte
+// Request is one request. Its slices are its own.
+type Request struct {
+	Method string
+	Target *url.URL
+	Body   []byte
+	head   []byte // header lines, without their ends
+}
+
+// Route is the method and the path, such as "GET /tally".
+func (r Request) Route() string { return r.Method + " " + r.Target.Path }
+
+// Header gives the value of a header field, "" if there is none.
+func (r Request) Header(name string) string {
+	for line := range bytes.Lines(r.head) {
+		found, value, _ := bytes.Cut(line, []byte(":"))
+		if len(found) == len(name) && bytes.EqualFold(found, []byte(name)) {
+			return string(bytes.TrimSpace(value))
+		}
+	}
+	return ""
 }
 
 // readRequest reads one request, whose body is as long as Content-Length says. The
 // error is io.EOF if the client is done.
-func readRequest(from *bufio.Reader) (request, error) {
+func readRequest(from *bufio.Reader) (Request, error) {
 	line, err := readLine(from)
 	if err != nil {
-		return request{}, err
+		return Request{}, err
 	}
-	var r request
+	var r Request
 	method, rest, _ := bytes.Cut(line, []byte(" "))
 	target, version, _ := bytes.Cut(rest, []byte(" "))
 	if string(version) != "HTTP/1.1" {
-		return request{}, errNotHTTP
+		return Request{}, errNotHTTP
 	}
-	address, err := url.ParseRequestURI(string(target))
+	r.Method = string(method)
+	if r.Target, err = url.ParseRequestURI(string(target)); err != nil {
+		return Request{}, fmt.Errorf("read the target: %w", err)
+	}
+	length, err := r.readHeader(from)
 	if err != nil {
-		return request{}, fmt.Errorf("read the target: %w", err)
+		return Request{}, noEOF(err)
 	}
-	r.method, r.path, r.reference = string(method), address.Path, address.Query().Get("reference")
-	length, err := readHeader(from)
-	if err != nil {
-		return request{}, noEOF(err)
-	}
-	r.body = make([]byte, length)
-	if _, err := io.ReadFull(from, r.body); err != nil {
-		return request{}, noEOF(err)
+	r.Body = make([]byte, length)
+	if _, err := io.ReadFull(from, r.Body); err != nil {
+		return Request{}, noEOF(err)
 	}
 	return r, nil
 }
 
-// readHeader gives the length of the body, 0 if none is said.
-func readHeader(from *bufio.Reader) (length int, err error) {
+// readHeader keeps the header and gives the length of the body, 0 if none is said.
+func (r *Request) readHeader(from *bufio.Reader) (length int, err error) {
 	for range linesMax {
 		line, err := readLine(from)
 		if err != nil {
@@ -70,6 +85,7 @@ func readHeader(from *bufio.Reader) (length int, err error) {
 		if len(line) == 0 {
 			return length, nil
 		}
+		r.head = append(append(r.head, line...), '\n')
 		name, value, _ := bytes.Cut(line, []byte(":"))
 		if !bytes.EqualFold(name, []byte("Content-Length")) {
 			continue
@@ -102,11 +118,13 @@ func noEOF(err error) error {
 	return err
 }
 
-// appendAnswer puts a whole answer together, to be sent by one write.
-func appendAnswer(to []byte, status int, body any) ([]byte, error) {
-	text, err := json.Marshal(body)
-	if err != nil {
-		return nil, fmt.Errorf("encode the answer: %w", err)
+// appendAnswer puts a whole answer together, to be sent by one write; nil is no body.
+func appendAnswer(to []byte, status int, body any) (_ []byte, err error) {
+	var text []byte
+	if body != nil {
+		if text, err = json.Marshal(body); err != nil {
+			return nil, fmt.Errorf("encode the answer: %w", err)
+		}
 	}
 	to = fmt.Appendf(to, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n",
 		status, http.StatusText(status), len(text))
