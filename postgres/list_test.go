@@ -117,7 +117,9 @@ const fillSQL = `
 	SELECT 'pay_' || n, 'shop', n::text, 1, 'EUR', 'tok', '', '', '{}', sha256(n::text::bytea), now(),
 	       s.state, 1, 1, CASE s.state WHEN 'retrying' THEN now() END, now() - n * interval '1 second', now()
 	  FROM generate_series(1, 25000) AS n,
-	  LATERAL (SELECT CASE WHEN n % 12000 = 1 THEN 'failed' WHEN n > 14000 THEN 'retrying' ELSE 'succeeded' END AS state) s`
+	  LATERAL (SELECT CASE WHEN n % 12000 = 1 THEN 'failed' WHEN n > 14000 THEN 'retrying' ELSE 'succeeded' END AS state) s;
+	INSERT INTO events (payment_id, tenant_id, version, type, state, at)
+	SELECT id, tenant_id, 1, 'payment.paying', 'paying', created_at FROM payments`
 
 // A page looks at a bounded number of rows, and says where to go on although it found
 // nothing. Open payments that are too many are found the same way.
