@@ -39,6 +39,32 @@ func planned(t *testing.T) *DB {
 	return db
 }
 
+// A page of a list reads as many payments as it shows, not all that might be on it, also
+// with the plan that a session makes once for all arguments.
+func TestListByTime_endsWhereThePageDoes(t *testing.T) {
+	t.Parallel()
+	db := planned(t)
+	run := func(sql string) {
+		if _, err := db.pool.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run("PREPARE list AS " + listByTimeSQL)
+	for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
+		run("SET plan_cache_mode = " + mode)
+		for _, args := range []string{
+			"'shop', NULL, NULL, NULL, '', '', 10000, '', 11",
+			"'shop', NULL, NULL, now(), 'pay_9', 'succeeded', 10000, '', 11",
+			"'shop', now() - interval '1 hour', now(), now(), 'pay_9', 'failed', 10000, '', 1001",
+		} {
+			plan := explained(t, db, "EXECUTE list("+args+")")
+			if !strings.Contains(plan, "Index Only Scan Backward using events_of_creation") || strings.Contains(plan, "Sort") {
+				t.Errorf("%s, %s: more is read than shown:\n%s", mode, args, plan)
+			}
+		}
+	}
+}
+
 // listArguments are the arguments of a list's statement.
 func listArguments(state payment.State, order string) []any {
 	return []any{"shop", nil, nil, time.Now(), "pay_9", state, listScanMax, order, 11}
@@ -80,19 +106,25 @@ func TestReads_goByTheirIndexes(t *testing.T) {
 		"what to recover": {recoverSQL, []any{"whe_1", "shop", 1, 2, time.Now(), 10},
 			[]string{"events_in_feed", "webhook_deliveries_pkey", "webhook_endpoints_pkey"}},
 	} {
-		rows, err := db.pool.Query(t.Context(), "EXPLAIN "+read.sql, read.args...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
-		if err != nil {
-			t.Fatal(err)
-		}
-		plan := strings.Join(lines, "\n")
+		plan := explained(t, db, read.sql, read.args...)
 		for _, index := range read.indexes {
 			if !strings.Contains(plan, index) || strings.Contains(plan, "Seq Scan") {
 				t.Errorf("%s: not by %s but\n%s", name, index, plan)
 			}
 		}
 	}
+}
+
+// explained gives the plan of a statement.
+func explained(t *testing.T, db *DB, sql string, args ...any) string {
+	t.Helper()
+	rows, err := db.pool.Query(t.Context(), "EXPLAIN "+sql, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(lines, "\n")
 }
