@@ -22,12 +22,11 @@ func listedSQL(from string) string {
 	SELECT ` + paymentColumns + `, p.at, p.place
 	  FROM (` + from + `) p
 	 WHERE p.tenant_id = $1
-	   AND p.at >= coalesce($2::timestamptz, '-infinity') AND p.at < coalesce($3::timestamptz, 'infinity')
-	   AND (p.at, p.listed_id) < (coalesce($4::timestamptz, 'infinity'), $5)
-	   AND ($6::text = '' OR p.state = $6 OR p.place = $7::bigint)
-	   AND ($8::text = '' OR p.order_number = $8)
+	   AND p.at >= coalesce($2::timestamptz, '-infinity') AND (p.at, p.listed_id) < (coalesce($3::timestamptz, 'infinity'), $4)
+	   AND ($5::text = '' OR p.state = $5 OR p.place = $6::bigint)
+	   AND ($7::text = '' OR p.order_number = $7)
 	 ORDER BY p.at DESC, p.listed_id DESC
-	 LIMIT $9`
+	 LIMIT $8`
 }
 
 // uncounted are the columns that listedSQL needs of rows that are not counted.
@@ -44,14 +43,13 @@ var (
 		  FROM (SELECT payment_id, at, row_number() OVER (ORDER BY at DESC, payment_id DESC) AS place
 		          FROM events
 		         WHERE tenant_id = $1 AND version = 1 AND type <> 'payment.conflict'
-		           AND at >= coalesce($2::timestamptz, '-infinity') AND at < coalesce($3::timestamptz, 'infinity')
-		           AND (at, payment_id) < (coalesce($4::timestamptz, 'infinity'), $5)
+		           AND at >= coalesce($2::timestamptz, '-infinity') AND (at, payment_id) < (coalesce($3::timestamptz, 'infinity'), $4)
 		         ORDER BY at DESC, payment_id DESC
-		         LIMIT $7::bigint) e
+		         LIMIT $6::bigint) e
 		  JOIN payments p ON p.id = e.payment_id`)
 	listOpenOfSQL   = listedSQL(`SELECT ` + uncounted + ` FROM payments WHERE next_at IS NOT NULL OFFSET 0`)
 	listParkedOfSQL = listedSQL(`SELECT ` + uncounted + ` FROM payments WHERE state = 'parked' OFFSET 0`)
-	listOrderSQL    = listedSQL(`SELECT ` + uncounted + ` FROM payments WHERE tenant_id = $1 AND order_number = $8 OFFSET 0`)
+	listOrderSQL    = listedSQL(`SELECT ` + uncounted + ` FROM payments WHERE tenant_id = $1 AND order_number = $7 OFFSET 0`)
 )
 
 const (
@@ -69,14 +67,15 @@ func (db *DB) ListPayments(
 		return payment.ListPage{}, refused("list: what is queued has no rows")
 	}
 	limit := max(1, min(f.Limit, listScanMax-1))
+	before := listBefore(f)
 	var found []listed
 	err := db.call(ctx, "list payments", func(ctx context.Context, q querier) error {
 		sql, err := listStatement(ctx, q, f)
 		if err != nil {
 			return err
 		}
-		rows, err := q.Query(ctx, sql, tenant, moment(f.CreatedAfter), moment(f.CreatedBefore),
-			moment(f.From.CreatedAt), f.From.ID, f.State, listScanMax, f.OrderNumber, limit+1)
+		rows, err := q.Query(ctx, sql, tenant, moment(f.CreatedAfter), moment(before.CreatedAt), before.ID,
+			f.State, listScanMax, f.OrderNumber, limit+1)
 		if err != nil {
 			return err
 		}
@@ -84,6 +83,15 @@ func (db *DB) ListPayments(
 		return err
 	})
 	return pageOf(found, f.State, limit), err
+}
+
+// listBefore is what all on the page are older than. It is one bound: of two, the index
+// may be entered by the one that is further off, and read from there.
+func listBefore(f payment.ListFilter) payment.ListPlace {
+	if f.CreatedBefore.IsZero() || (!f.From.CreatedAt.IsZero() && f.From.CreatedAt.Before(f.CreatedBefore)) {
+		return f.From
+	}
+	return payment.ListPlace{CreatedAt: f.CreatedBefore} // no id is less than none
 }
 
 // listStatement chooses the way by which the fewest rows are looked at.

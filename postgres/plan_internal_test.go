@@ -53,9 +53,9 @@ func TestListByTime_endsWhereThePageDoes(t *testing.T) {
 	for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
 		run("SET plan_cache_mode = " + mode)
 		for _, args := range []string{
-			"'shop', NULL, NULL, NULL, '', '', 10000, '', 11",
-			"'shop', NULL, NULL, now(), 'pay_9', 'succeeded', 10000, '', 11",
-			"'shop', now() - interval '1 hour', now(), now(), 'pay_9', 'failed', 10000, '', 1001",
+			"'shop', NULL, NULL, '', '', 10000, '', 11",
+			"'shop', NULL, now(), 'pay_9', 'succeeded', 10000, '', 11",
+			"'shop', now() - interval '1 hour', now(), 'pay_9', 'failed', 10000, '', 1001",
 		} {
 			plan := explained(t, db, "EXECUTE list("+args+")")
 			if !strings.Contains(plan, "Index Only Scan Backward using events_of_creation") || strings.Contains(plan, "Sort") {
@@ -67,7 +67,7 @@ func TestListByTime_endsWhereThePageDoes(t *testing.T) {
 
 // listArguments are the arguments of a list's statement.
 func listArguments(state payment.State, order string) []any {
-	return []any{"shop", nil, nil, time.Now(), "pay_9", state, listScanMax, order, 11}
+	return []any{"shop", nil, time.Now(), "pay_9", state, listScanMax, order, 11}
 }
 
 func TestReads_goByTheirIndexes(t *testing.T) {
