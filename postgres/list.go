@@ -14,35 +14,42 @@ import (
 // that are found by an index which does not have them in the list's order.
 const listScanMax = 10_000
 
-// listedSQL lists what comes of from, in one order however it was found. place counts
-// the rows that were looked at; that of listScanMax comes along whatever its state, so
-// that it is known where to go on.
+// listedSQL lists what comes of from, in one order however it was found: by at, when a
+// payment was created, and listed_id. place counts the rows that were looked at; that of
+// listScanMax comes along whatever its state, so that it is known where to go on.
 func listedSQL(from string) string {
 	return `
-	SELECT ` + paymentColumns + `, p.created_at, p.place
+	SELECT ` + paymentColumns + `, p.at, p.place
 	  FROM (` + from + `) p
 	 WHERE p.tenant_id = $1
-	   AND p.created_at >= coalesce($2::timestamptz, '-infinity') AND p.created_at < coalesce($3::timestamptz, 'infinity')
-	   AND (p.created_at, p.id) < (coalesce($4::timestamptz, 'infinity'), $5)
-	   AND ($6::text = '' OR p.state = $6 OR p.place = $7::bigint)
-	   AND ($8::text = '' OR p.order_number = $8)
-	 ORDER BY p.created_at DESC, p.id DESC
-	 LIMIT $9`
+	   AND p.at >= coalesce($2::timestamptz, '-infinity') AND (p.at, p.listed_id) < (coalesce($3::timestamptz, 'infinity'), $4)
+	   AND ($5::text = '' OR p.state = $5 OR p.place = $6::bigint)
+	   AND ($7::text = '' OR p.order_number = $7)
+	 ORDER BY p.at DESC, p.listed_id DESC
+	 LIMIT $8`
 }
 
+// uncounted are the columns that listedSQL needs of rows that are not counted.
+const uncounted = `*, created_at AS at, id AS listed_id, 0 AS place`
+
+// A tenant's payments are found by the events of their creation, of which each has one:
+// that index is written once per payment. An index of payments would be written again
+// with each of their updates. The order is that of the events, so that the payments
+// behind a page's end are not looked at.
 // OFFSET 0 keeps the planner from going by the tenant where few rows are meant.
 var (
 	listByTimeSQL = listedSQL(`
-		SELECT *, row_number() OVER (ORDER BY created_at DESC, id DESC) AS place
-		  FROM payments
-		 WHERE tenant_id = $1
-		   AND created_at >= coalesce($2::timestamptz, '-infinity') AND created_at < coalesce($3::timestamptz, 'infinity')
-		   AND (created_at, id) < (coalesce($4::timestamptz, 'infinity'), $5)
-		 ORDER BY created_at DESC, id DESC
-		 LIMIT $7::bigint`)
-	listOpenOfSQL   = listedSQL(`SELECT *, 0 AS place FROM payments WHERE next_at IS NOT NULL OFFSET 0`)
-	listParkedOfSQL = listedSQL(`SELECT *, 0 AS place FROM payments WHERE state = 'parked' OFFSET 0`)
-	listOrderSQL    = listedSQL(`SELECT *, 0 AS place FROM payments WHERE tenant_id = $1 AND order_number = $8 OFFSET 0`)
+		SELECT p.*, e.at, e.payment_id AS listed_id, e.place
+		  FROM (SELECT payment_id, at, row_number() OVER (ORDER BY at DESC, payment_id DESC) AS place
+		          FROM events
+		         WHERE tenant_id = $1 AND version = 1 AND type <> 'payment.conflict'
+		           AND at >= coalesce($2::timestamptz, '-infinity') AND (at, payment_id) < (coalesce($3::timestamptz, 'infinity'), $4)
+		         ORDER BY at DESC, payment_id DESC
+		         LIMIT $6::bigint) e
+		  JOIN payments p ON p.id = e.payment_id`)
+	listOpenOfSQL   = listedSQL(`SELECT ` + uncounted + ` FROM payments WHERE next_at IS NOT NULL OFFSET 0`)
+	listParkedOfSQL = listedSQL(`SELECT ` + uncounted + ` FROM payments WHERE state = 'parked' OFFSET 0`)
+	listOrderSQL    = listedSQL(`SELECT ` + uncounted + ` FROM payments WHERE tenant_id = $1 AND order_number = $7 OFFSET 0`)
 )
 
 const (
@@ -60,14 +67,15 @@ func (db *DB) ListPayments(
 		return payment.ListPage{}, refused("list: what is queued has no rows")
 	}
 	limit := max(1, min(f.Limit, listScanMax-1))
+	before := listBefore(f)
 	var found []listed
 	err := db.call(ctx, "list payments", func(ctx context.Context, q querier) error {
 		sql, err := listStatement(ctx, q, f)
 		if err != nil {
 			return err
 		}
-		rows, err := q.Query(ctx, sql, tenant, moment(f.CreatedAfter), moment(f.CreatedBefore),
-			moment(f.From.CreatedAt), f.From.ID, f.State, listScanMax, f.OrderNumber, limit+1)
+		rows, err := q.Query(ctx, sql, tenant, moment(f.CreatedAfter), moment(before.CreatedAt), before.ID,
+			f.State, listScanMax, f.OrderNumber, limit+1)
 		if err != nil {
 			return err
 		}
@@ -75,6 +83,15 @@ func (db *DB) ListPayments(
 		return err
 	})
 	return pageOf(found, f.State, limit), err
+}
+
+// listBefore is what all on the page are older than. It is one bound: of two, the index
+// may be entered by the one that is further off, and read from there.
+func listBefore(f payment.ListFilter) payment.ListPlace {
+	if f.CreatedBefore.IsZero() || (!f.From.CreatedAt.IsZero() && f.From.CreatedAt.Before(f.CreatedBefore)) {
+		return f.From
+	}
+	return payment.ListPlace{CreatedAt: f.CreatedBefore} // no id is less than none
 }
 
 // listStatement chooses the way by which the fewest rows are looked at.

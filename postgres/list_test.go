@@ -111,13 +111,50 @@ func TestListPayments_filtersByStateTimeAndOrder(t *testing.T) {
 	mustCode(t, err, payment.CodeInvalid)
 }
 
+// The list goes by the events of creation, so each payment must have one, of its time,
+// however it came to be.
+func TestListPayments_showsWhateverHasARow(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	settled := l.claim(order(t, "settled"))[0]
+	l.settle(outcome(settled, payment.Succeeded, payment.VerdictCharged))
+	scheduled, refusedOne := later(t, "scheduled", time.Now().Add(time.Hour)), order(t, "refused", retrying(settled.ID))
+	if _, err := l.Claim(t.Context(), []payment.Request{scheduled, refusedOne}, nil, lease); err != nil {
+		t.Fatal(err)
+	}
+	bare := l.cancel(byOrder(order(t, "bare")))
+	waiting := order(t, "waiting")
+	l.cancel(payment.Cancellation{Tenant: tenant, ID: waiting.ID, Waiting: &waiting})
+	early := order(t, "early", costing(7)) // a conflict that comes before its payment
+	for _, conflicts := range [][]payment.Request{{early}, {order(t, "settled", costing(8))}} {
+		if _, err := l.Claim(t.Context(), nil, conflicts, lease); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, again := range []payment.Request{order(t, "early"), order(t, "bare"), order(t, "early", costing(9))} {
+		if _, err := l.Claim(t.Context(), []payment.Request{again}, nil, lease); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []payment.ID{settled.ID, scheduled.ID, refusedOne.ID, bare.ID, waiting.ID, early.ID}
+	if got := l.listAll(payment.ListFilter{Limit: 2}, nothing); !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want))) {
+		t.Errorf("listed %v, want %v", got, want)
+	}
+	if n := l.count(`payments p WHERE 1 <> (SELECT count(*) FROM events e WHERE e.payment_id = p.id AND e.tenant_id = p.tenant_id
+		AND e.version = 1 AND e.type <> 'payment.conflict' AND e.at = p.created_at)`); n != 0 {
+		t.Errorf("%d payments have not one event of their creation", n)
+	}
+}
+
 const fillSQL = `
 	INSERT INTO payments (id, tenant_id, order_number, amount_minor, currency, payment_method, customer, description,
 		metadata, fingerprint, accepted_at, state, version, attempts, next_at, created_at, updated_at)
 	SELECT 'pay_' || n, 'shop', n::text, 1, 'EUR', 'tok', '', '', '{}', sha256(n::text::bytea), now(),
 	       s.state, 1, 1, CASE s.state WHEN 'retrying' THEN now() END, now() - n * interval '1 second', now()
 	  FROM generate_series(1, 25000) AS n,
-	  LATERAL (SELECT CASE WHEN n % 12000 = 1 THEN 'failed' WHEN n > 14000 THEN 'retrying' ELSE 'succeeded' END AS state) s`
+	  LATERAL (SELECT CASE WHEN n % 12000 = 1 THEN 'failed' WHEN n > 14000 THEN 'retrying' ELSE 'succeeded' END AS state) s;
+	INSERT INTO events (payment_id, tenant_id, version, type, state, at)
+	SELECT id, tenant_id, 1, 'payment.paying', 'paying', created_at FROM payments`
 
 // A page looks at a bounded number of rows, and says where to go on although it found
 // nothing. Open payments that are too many are found the same way.

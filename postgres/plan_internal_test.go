@@ -39,9 +39,35 @@ func planned(t *testing.T) *DB {
 	return db
 }
 
+// A page of a list reads as many payments as it shows, not all that might be on it, also
+// with the plan that a session makes once for all arguments.
+func TestListByTime_endsWhereThePageDoes(t *testing.T) {
+	t.Parallel()
+	db := planned(t)
+	run := func(sql string) {
+		if _, err := db.pool.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run("PREPARE list AS " + listByTimeSQL)
+	for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
+		run("SET plan_cache_mode = " + mode)
+		for _, args := range []string{
+			"'shop', NULL, NULL, '', '', 10000, '', 11",
+			"'shop', NULL, now(), 'pay_9', 'succeeded', 10000, '', 11",
+			"'shop', now() - interval '1 hour', now(), 'pay_9', 'failed', 10000, '', 1001",
+		} {
+			plan := explained(t, db, "EXECUTE list("+args+")")
+			if !strings.Contains(plan, "Index Only Scan Backward using events_of_creation") || strings.Contains(plan, "Sort") {
+				t.Errorf("%s, %s: more is read than shown:\n%s", mode, args, plan)
+			}
+		}
+	}
+}
+
 // listArguments are the arguments of a list's statement.
 func listArguments(state payment.State, order string) []any {
-	return []any{"shop", nil, nil, time.Now(), "pay_9", state, listScanMax, order, 11}
+	return []any{"shop", nil, time.Now(), "pay_9", state, listScanMax, order, 11}
 }
 
 func TestReads_goByTheirIndexes(t *testing.T) {
@@ -58,8 +84,8 @@ func TestReads_goByTheirIndexes(t *testing.T) {
 		"the parked":             {listParkedSQL, []any{10}, []string{"payments_parked"}},
 		"the unknown":            {listOpenSQL, []any{10, payment.Unknown}, []string{"payments_due"}},
 		"what to cancel":         {targetSQL, []any{"shop", "7", 10, payment.FailurePredecessor}, []string{"payments_order_key"}},
-		"a tenant's list":        {listByTimeSQL, listArguments("", ""), []string{"payments_of_tenant", "payments_order_key"}},
-		"those of a state":       {listByTimeSQL, listArguments(payment.Succeeded, ""), []string{"payments_of_tenant", "payments_order_key"}},
+		"a tenant's list":        {listByTimeSQL, listArguments("", ""), []string{"events_of_creation", "payments_pkey", "payments_order_key"}},
+		"those of a state":       {listByTimeSQL, listArguments(payment.Succeeded, ""), []string{"events_of_creation", "payments_pkey", "payments_order_key"}},
 		"a tenant's open ones":   {listOpenOfSQL, listArguments(payment.Unknown, ""), []string{"payments_due"}},
 		"a tenant's parked":      {listParkedOfSQL, listArguments(payment.Parked, ""), []string{"payments_parked"}},
 		"an order's list":        {listOrderSQL, listArguments("", "7"), []string{"payments_order_key"}},
@@ -80,19 +106,25 @@ func TestReads_goByTheirIndexes(t *testing.T) {
 		"what to recover": {recoverSQL, []any{"whe_1", "shop", 1, 2, time.Now(), 10},
 			[]string{"events_in_feed", "webhook_deliveries_pkey", "webhook_endpoints_pkey"}},
 	} {
-		rows, err := db.pool.Query(t.Context(), "EXPLAIN "+read.sql, read.args...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
-		if err != nil {
-			t.Fatal(err)
-		}
-		plan := strings.Join(lines, "\n")
+		plan := explained(t, db, read.sql, read.args...)
 		for _, index := range read.indexes {
 			if !strings.Contains(plan, index) || strings.Contains(plan, "Seq Scan") {
 				t.Errorf("%s: not by %s but\n%s", name, index, plan)
 			}
 		}
 	}
+}
+
+// explained gives the plan of a statement.
+func explained(t *testing.T, db *DB, sql string, args ...any) string {
+	t.Helper()
+	rows, err := db.pool.Query(t.Context(), "EXPLAIN "+sql, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(lines, "\n")
 }

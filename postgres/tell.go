@@ -6,7 +6,8 @@ package postgres
 //
 // Of an endpoint that is disabled the delivery is dead from the beginning, so that it
 // is listed as undeliverable and can be recovered. An endpoint that is disabled at
-// this moment may get one that waits; whoever sends finds it.
+// this moment may get one that waits; whoever sends finds it. That there is any
+// endpoint is asked once: where there is none, no event looks for its tenant's.
 func told(events string) string {
 	return `told AS (
 		INSERT INTO events (payment_id, tenant_id, version, type, state, was, detail, at)
@@ -22,6 +23,7 @@ func told(events string) string {
 		  FROM told t
 		  JOIN webhook_endpoints e ON e.tenant_id = t.tenant_id AND e.status <> 'deleted'
 		   AND (e.event_types = '{}' OR t.type = ANY (e.event_types))
+		 WHERE EXISTS (SELECT FROM webhook_endpoints WHERE status <> 'deleted')
 	)`
 }
 
