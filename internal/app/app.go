@@ -10,6 +10,7 @@ import (
 
 	"github.com/paybuf/paybuf/buffer"
 	"github.com/paybuf/paybuf/internal/access"
+	"github.com/paybuf/paybuf/internal/parking"
 	"github.com/paybuf/paybuf/payment"
 	"github.com/paybuf/paybuf/postgres"
 	"github.com/paybuf/paybuf/processor"
@@ -34,6 +35,7 @@ type App struct {
 	buffer     *buffer.Buffer
 	guard      *access.Guard
 	hub        *await.Hub           // nil without a ledger, or without clients
+	lot        *parking.Lot         // likewise
 	finals     *status.Finals       // likewise
 	processor  *processor.Processor // nil without the role
 	reconciler *reconcile.Job       // likewise
@@ -59,7 +61,7 @@ func New(opts Options) (*App, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	a := &App{opts: opts, log: opts.Logger, fatal: make(chan error, 2)}
+	a := &App{opts: opts, log: opts.Logger, fatal: make(chan error, 3)}
 	var err error
 	if a.idKey, err = payment.NewIDKey(opts.Secrets.IDKey); err != nil {
 		return nil, err
@@ -186,18 +188,18 @@ func (a *App) startProcessor(context.Context) error {
 
 func (a *App) startOperator(context.Context) error {
 	a.metrics = newMetrics(a)
-	return a.serve("operator listener", a.opts.OperatorListen, a.operatorRoutes(), &a.operator)
+	return a.serve("operator listener", a.opts.OperatorListen, a.operatorRoutes(), nil, &a.operator)
 }
 
 func (a *App) startClients(context.Context) error {
 	if !a.opts.servesClients() {
 		return nil
 	}
-	if err := a.serve("client listener", a.opts.Listen, a.clientRoutes(), &a.clients); err != nil {
+	if err := a.serve("client listener", a.opts.Listen, a.clientRoutes(), a.lot, &a.clients); err != nil {
 		return err
 	}
 	if a.hub != nil { // the first to stop: the listener's stop waits for who waits
-		a.onStop("waiting clients", func(context.Context) { a.hub.Release() })
+		a.onStop("waiting clients", a.releaseWaiting)
 	}
 	return nil
 }

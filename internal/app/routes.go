@@ -37,7 +37,7 @@ func (a *App) clientRoutes() http.Handler {
 		ingest.NewTokens(a.guard, a.idKey, cfg).Routes(r)
 	}
 	if a.opts.has(RoleStatus) {
-		cfg := status.Config{PublicURL: a.opts.PublicURL, Waiting: a.hub, Queue: a.buffer, Finals: a.finals}
+		cfg := status.Config{PublicURL: a.opts.PublicURL, Waiting: a.hub, Parking: a.lot, Queue: a.buffer, Finals: a.finals}
 		status.New(a.db, a.buffer, a.guard, a.idKey, cfg).Routes(r)
 		status.NewBatches(a.db, a.buffer, a.guard, a.idKey, cfg).Routes(r)
 		cancel.New(a.db, a.buffer, a.guard, a.idKey, cancel.Config{PublicURL: a.opts.PublicURL}).Routes(r)
