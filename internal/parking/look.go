@@ -9,45 +9,52 @@ import (
 )
 
 // collectAfter is how many connections make it worth the while to collect what the
-// server held for them: some 25 KB each, which the collector would let lie for as long
-// as little else is made.
-const collectAfter = 1000
+// server held for them, which the collector would let lie until much more is made: some
+// 25 KB each. collectEvery is how often at most.
+const (
+	collectAfter = 1000
+	collectEvery = time.Second
+)
 
 // Run looks for clients that have left, until ctx ends: nobody reads from their
 // connections, so nobody else would notice. It also gives memory back after many have
 // been parked.
 func (l *Lot) Run(ctx context.Context) {
-	ticker := time.NewTicker(l.cfg.LookEvery)
-	defer ticker.Stop()
+	look, collect := time.NewTicker(l.cfg.LookEvery), time.NewTicker(collectEvery)
+	defer look.Stop()
+	defer collect.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
-			if l.look() >= collectAfter {
-				l.collected()
+		case <-look.C:
+			l.look()
+		case <-collect.C:
+			if l.isWorthCollecting() {
 				debug.FreeOSMemory()
 			}
 		}
 	}
 }
 
-// look tells how many have been parked since the memory was given back.
-func (l *Lot) look() (since int) {
+func (l *Lot) look() {
 	l.mu.Lock()
 	parked := slices.Collect(maps.Keys(l.parked))
-	since = l.since
 	l.mu.Unlock()
 	for _, s := range parked {
 		if hasLeft(s.conn) {
 			l.giveUp(s)
 		}
 	}
-	return since
 }
 
-func (l *Lot) collected() {
+// isWorthCollecting begins to count anew if it is.
+func (l *Lot) isWorthCollecting() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.since < collectAfter {
+		return false
+	}
 	l.since = 0
+	return true
 }

@@ -59,7 +59,7 @@ type Lot struct {
 
 	mu      sync.Mutex
 	parked  map[*stay]struct{}
-	count   int // parked, about to be, or on the way back
+	count   int // parked, about to be, or not with the handler yet
 	since   int // parked since memory was given back
 	refuses bool
 	isOver  bool // closed is closed
@@ -87,15 +87,15 @@ func (l *Lot) Accept() (net.Conn, error) {
 	}
 	select {
 	case s := <-l.back:
-		l.exit()
 		return newReturned(s), nil
 	case <-l.closed:
 		return nil, net.ErrClosed
 	}
 }
 
-// Drain refuses whoever comes, and waits until nobody is parked or on the way back, or
-// ctx ends. Whoever ends the waits does so before.
+// Drain refuses whoever comes, and waits until the handler has all that were parked, or
+// ctx ends. Whoever ends the waits does so before, and shuts the server down after: it
+// answers what the handler has, and drops what it has only read.
 func (l *Lot) Drain(ctx context.Context) error {
 	l.mu.Lock()
 	l.refuses = true

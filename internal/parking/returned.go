@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -12,6 +13,7 @@ type returned struct {
 	net.Conn
 
 	sent    []byte
+	arrive  func() // ends the stay in the lot
 	release func() // lets another be answered
 
 	// The server serves the requests of a connection one after the other.
@@ -30,7 +32,7 @@ func newReturned(s *stay) *returned {
 			<-answers
 		}
 	}
-	return &returned{Conn: s.conn, sent: s.sent, note: s.note, release: release}
+	return &returned{Conn: s.conn, sent: s.sent, note: s.note, arrive: sync.OnceFunc(s.lot.exit), release: release}
 }
 
 // Read gives what the client had sent already, then what it sends.
@@ -55,6 +57,7 @@ func (c *returned) CloseWrite() error {
 
 // Close may come before the request was served.
 func (c *returned) Close() error {
+	c.arrive()
 	c.release()
 	return c.Conn.Close() //nolint:wrapcheck // a pass-through
 }
@@ -79,6 +82,7 @@ func returnedOf(r *http.Request) *returned {
 func (*Lot) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if c := returnedOf(r); c != nil {
+			c.arrive()
 			defer func() {
 				c.note = nil
 				c.release()
