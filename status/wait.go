@@ -97,7 +97,7 @@ func (h *Handler) park(w http.ResponseWriter, r *http.Request, q *question, unti
 // parked gives the question that a request was parked with. What it found is for that
 // tenant and payment alone.
 func (h *Handler) parked(r *http.Request, tenant payment.TenantID, id payment.ID) *question {
-	if h.cfg.Parking == nil {
+	if h.cfg.Parking == nil || !prefer.Given(r.Header) {
 		return nil
 	}
 	q, ok := h.cfg.Parking.Note(r).(*question)

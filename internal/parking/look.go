@@ -10,10 +10,12 @@ import (
 
 // collectAfter is how many connections make it worth the while to collect what the
 // server held for them, which the collector would let lie until much more is made: some
-// 25 KB each. collectEvery is how often at most.
+// 25 KB each. collectEvery is how often at most, and lieMax is how long what comes up
+// besides may lie while so many are parked: they are looked at all the time.
 const (
 	collectAfter = 1000
 	collectEvery = time.Second
+	lieMax       = 5 * time.Second
 )
 
 // Run looks for clients that have left, until ctx ends: nobody reads from their
@@ -30,7 +32,7 @@ func (l *Lot) Run(ctx context.Context) {
 		case <-look.C:
 			l.look()
 		case <-collect.C:
-			if l.isWorthCollecting() {
+			if l.isWorthCollecting(time.Now()) {
 				debug.FreeOSMemory()
 			}
 		}
@@ -49,12 +51,13 @@ func (l *Lot) look() {
 }
 
 // isWorthCollecting begins to count anew if it is.
-func (l *Lot) isWorthCollecting() bool {
+func (l *Lot) isWorthCollecting(now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.since < collectAfter {
+	lies := len(l.parked) >= collectAfter && now.Sub(l.collected) >= lieMax
+	if l.since < collectAfter && !lies {
 		return false
 	}
-	l.since = 0
+	l.since, l.collected = 0, now
 	return true
 }

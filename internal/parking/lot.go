@@ -57,12 +57,13 @@ type Lot struct {
 	emptied chan struct{} // was told that nobody is left
 	closed  chan struct{}
 
-	mu      sync.Mutex
-	parked  map[*stay]struct{}
-	count   int // parked, about to be, or not with the handler yet
-	since   int // parked since memory was given back
-	refuses bool
-	isOver  bool // closed is closed
+	mu        sync.Mutex
+	parked    map[*stay]struct{}
+	count     int       // parked, about to be, or not with the handler yet
+	since     int       // parked since memory was given back
+	collected time.Time // when that was
+	refuses   bool
+	isOver    bool // closed is closed
 }
 
 // New makes a lot.

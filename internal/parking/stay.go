@@ -47,7 +47,7 @@ func (l *Lot) Park(
 		l.exit()
 		return false
 	}
-	ahead, _ := buffered.Reader.Peek(buffered.Reader.Buffered()) // in memory, so it cannot fail
+	ahead, _ := buffered.Peek(buffered.Reader.Buffered()) // in memory, so it cannot fail
 	sent = append(sent, ahead...)
 	if again, ok := conn.(*returned); ok {
 		conn, sent = again.Conn, append(sent, again.sent...)
