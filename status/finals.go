@@ -2,6 +2,7 @@ package status
 
 import (
 	"container/list"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -16,6 +17,9 @@ const (
 	// that were all asked for in turn.
 	finalFor      = 30 * time.Second
 	finalBlindFor = 5 * time.Second
+	// earlyMax is by which part of that at most an answer is read again sooner, drawn for
+	// each, so that those that were remembered together are not all read together.
+	earlyMax = 0.25
 	// entryBytes is about what an answer takes besides its texts: itself, its place in
 	// the list and the one in the map.
 	entryBytes = 400
@@ -46,6 +50,11 @@ type finalEntry struct {
 	key   finalKey
 	shown *shown
 	since time.Time
+	early float64 // up to earlyMax
+}
+
+func (e *finalEntry) isOld(now time.Time, keptFor time.Duration) bool {
+	return now.Sub(e.since) >= keptFor-time.Duration(e.early*float64(keptFor))
 }
 
 func (e *finalEntry) bytes() int {
@@ -82,7 +91,7 @@ func (f *Finals) find(tenant payment.TenantID, id payment.ID, base string, now t
 		return nil, f.dropped
 	}
 	entry := at.Value.(*finalEntry) //nolint:forcetypeassert // of ours
-	if now.Sub(entry.since) >= keptFor || entry.shown.base != base {
+	if entry.isOld(now, keptFor) || entry.shown.base != base {
 		f.misses++
 		return nil, f.dropped
 	}
@@ -97,7 +106,10 @@ func (f *Finals) keep(p *payment.Payment, s *shown, mark uint64, now time.Time) 
 	if f == nil || p.Bare() {
 		return
 	}
-	entry := &finalEntry{key: finalKey{p.Tenant, p.ID}, shown: s, since: now}
+	entry := &finalEntry{
+		key: finalKey{p.Tenant, p.ID}, shown: s, since: now,
+		early: earlyMax * rand.Float64(), //nolint:gosec // spreads work, is no secret
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.dropped != mark || entry.bytes() > f.bytesMax {

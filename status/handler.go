@@ -52,6 +52,9 @@ type Config struct {
 	// Waiting, if not nil, lets requests wait for a change. Without it the preference to
 	// wait is ignored.
 	Waiting Waiting
+	// Parking, if not nil, takes those that wait off the server meanwhile, where that can
+	// be done.
+	Parking Parking
 	// Queue, if not nil, tells when what waits for its claim should be asked about again.
 	Queue Queue
 	// Finals, if not nil, remembers the answers about final payments.
@@ -93,25 +96,37 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	id, base := object.IDOf(r, h.key, tenant), object.Base(h.cfg.PublicURL, r)
+	if q := h.parked(r, tenant, id); q != nil {
+		prefer.AppliedWait(w.Header(), prefer.Of(r.Header).Wait)
+		h.tell(w, r, q, base)
+		return
+	}
 	known, mark := h.cfg.Finals.find(tenant, id, base, began)
 	if known != nil && !prefer.Given(r.Header) {
 		answer(w, r, known)
 		return
 	}
-	found, err := h.await(w, r, tenant, id, began)
+	q := &question{tenant: tenant, id: id, mark: mark}
+	parked, err := h.await(w, r, q, began)
+	switch {
+	case err != nil:
+		problem.Write(w, r, err)
+	case !parked:
+		h.tell(w, r, q, base)
+	}
+}
+
+// tell answers with what was found.
+func (h *Handler) tell(w http.ResponseWriter, r *http.Request, q *question, base string) {
+	shown, err := answerOf(*q.found, base)
 	if err != nil {
 		problem.Write(w, r, err)
 		return
 	}
-	shown, err := answerOf(*found, base)
-	if err != nil {
-		problem.Write(w, r, err)
-		return
-	}
-	if found.State.Final() {
-		h.cfg.Finals.keep(found, shown, mark, time.Now())
+	if q.found.State.Final() {
+		h.cfg.Finals.keep(q.found, shown, q.mark, time.Now())
 	} else {
-		w.Header().Set("Retry-After", problem.Seconds(h.askAgainIn(found, time.Now())))
+		w.Header().Set("Retry-After", problem.Seconds(h.askAgainIn(q.found, time.Now())))
 	}
 	answer(w, r, shown)
 }

@@ -43,6 +43,12 @@ func (w *waiting) Wait(
 	return !w.refuses
 }
 
+func (w *waiting) Later(
+	payment.TenantID, payment.ID, time.Time, func(payment.Payment) bool, func(),
+) (leave func() bool, ok bool) {
+	return nil, false
+}
+
 func prefers(value string) func(*http.Request) {
 	return func(r *http.Request) { r.Header.Set("Prefer", value) }
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/paybuf/paybuf/buffer"
 	"github.com/paybuf/paybuf/internal/access"
+	"github.com/paybuf/paybuf/internal/parking"
 	"github.com/paybuf/paybuf/payment"
 	"github.com/paybuf/paybuf/postgres"
 	"github.com/paybuf/paybuf/processor"
@@ -36,6 +37,7 @@ type App struct {
 	buffer     *buffer.Buffer
 	guard      *access.Guard
 	hub        *await.Hub                     // nil without a ledger, or without clients
+	lot        *parking.Lot                   // likewise
 	finals     *status.Finals                 // likewise
 	processor  *processor.Processor           // nil without the role
 	reconciler *reconcile.Job                 // likewise
@@ -63,7 +65,7 @@ func New(opts Options) (*App, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	a := &App{opts: opts, log: opts.Logger, fatal: make(chan error, 2), closing: make(chan struct{})}
+	a := &App{opts: opts, log: opts.Logger, fatal: make(chan error, 3), closing: make(chan struct{})}
 	var err error
 	if a.idKey, err = payment.NewIDKey(opts.Secrets.IDKey); err != nil {
 		return nil, err
@@ -192,19 +194,20 @@ func (a *App) startProcessor(context.Context) error {
 
 func (a *App) startOperator(context.Context) error {
 	a.metrics = newMetrics(a)
-	return a.serve("operator listener", a.opts.OperatorListen, a.operatorRoutes(), &a.operator)
+	return a.serve("operator listener", a.opts.OperatorListen, a.operatorRoutes(), nil, &a.operator)
 }
 
 func (a *App) startClients(context.Context) error {
 	if !a.opts.servesClients() {
 		return nil
 	}
-	if err := a.serve("client listener", a.opts.Listen, a.clientRoutes(), &a.clients); err != nil {
+	if err := a.serve("client listener", a.opts.Listen, a.clientRoutes(), a.lot, &a.clients); err != nil {
 		return err
 	}
-	a.clients.http.RegisterOnShutdown(sync.OnceFunc(func() { close(a.closing) })) // nobody waits for those who listen
-	if a.hub != nil {                                                             // the first to stop: the listener's stop waits for who waits
-		a.onStop("waiting clients", func(context.Context) { a.hub.Release() })
+	// Nobody waits for those who listen.
+	a.clients.http.RegisterOnShutdown(sync.OnceFunc(func() { close(a.closing) }))
+	if a.hub != nil { // the first to stop: the listener's stop waits for who waits
+		a.onStop("waiting clients", a.releaseWaiting)
 	}
 	return nil
 }

@@ -62,6 +62,7 @@ var table = []row{
 	{of: "internal/object", may: of("payment"), tests: nothing},
 	{of: "internal/prefer", may: nothing, tests: nothing},
 	{of: "internal/outbound", may: of("payment"), tests: nothing},
+	{of: "internal/parking", may: nothing, tests: nothing},
 	{of: "internal/access", may: of("payment"), tests: nothing},
 	{of: "internal/nearest", may: nothing, tests: nothing},
 	{of: "internal/table", may: of("payment", "internal/nearest"), tests: nothing},

@@ -1,9 +1,11 @@
 package app
 
 import (
+	"bufio"
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"runtime/debug"
 	"strconv"
@@ -25,7 +27,7 @@ func (a *App) observe(next http.Handler) http.Handler {
 		w.Header().Set(problem.RequestIDHeader, id)
 		rec := &recorder{ResponseWriter: w, code: http.StatusOK}
 		defer func() {
-			broken, begun := recover(), rec.wrote
+			broken, begun := recover(), rec.wrote || rec.taken
 			if broken != nil {
 				a.log.Error("panic", slog.String("request_id", id),
 					slog.Any("value", broken), slog.String("stack", string(debug.Stack())))
@@ -33,7 +35,9 @@ func (a *App) observe(next http.Handler) http.Handler {
 			if broken != nil && !begun {
 				problem.Write(rec, r, &payment.Error{Code: payment.CodeInternal, Detail: "internal error"})
 			}
-			a.finish(r, rec, id, time.Since(started)-rec.waited)
+			if !rec.taken {
+				a.finish(r, rec, id, time.Since(started)-rec.waited)
+			}
 			if broken != nil && begun {
 				panic(http.ErrAbortHandler) // so that half an answer does not look like a whole one
 			}
@@ -94,6 +98,7 @@ type recorder struct {
 	err   error
 
 	waited time.Duration // because the client wished so
+	taken  bool          // the connection was, so that this is not where its request is answered
 }
 
 func (rec *recorder) WriteHeader(code int) {
@@ -106,6 +111,13 @@ func (rec *recorder) WriteHeader(code int) {
 func (rec *recorder) Write(data []byte) (int, error) {
 	rec.wrote = true
 	return rec.ResponseWriter.Write(data) //nolint:wrapcheck // a pass-through
+}
+
+// Hijack is for http.ResponseController.
+func (rec *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffered, err := http.NewResponseController(rec.ResponseWriter).Hijack()
+	rec.taken = err == nil
+	return conn, buffered, err //nolint:wrapcheck // a pass-through
 }
 
 // Unwrap is for http.ResponseController.

@@ -37,7 +37,7 @@ func (a *App) clientRoutes() http.Handler {
 		ingest.NewTokens(a.guard, a.idKey, cfg).Routes(r)
 	}
 	if a.opts.has(RoleStatus) {
-		cfg := status.Config{PublicURL: a.opts.PublicURL, Waiting: a.hub, Queue: a.buffer, Finals: a.finals}
+		cfg := status.Config{PublicURL: a.opts.PublicURL, Waiting: a.hub, Parking: a.lot, Queue: a.buffer, Finals: a.finals}
 		payments := status.New(a.db, a.buffer, a.guard, a.idKey, cfg)
 		payments.Routes(r)
 		status.NewEvents(payments, a.db, status.EventsConfig{Stopping: a.closing, Alarm: a.hub}).Routes(r)

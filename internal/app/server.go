@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/paybuf/paybuf/internal/parking"
 )
 
 // Limits on what one connection may take.
@@ -34,8 +36,9 @@ func (s *server) url() string {
 }
 
 // serve listens before it returns, so that an address in use is an error of the
-// start. It sets *to and sees to the stop.
-func (a *App) serve(name, address string, handler http.Handler, to **server) error {
+// start. It sets *to and sees to the stop. Connections come back through the lot, if
+// there is one.
+func (a *App) serve(name, address string, handler http.Handler, lot *parking.Lot, to **server) error {
 	var listen net.ListenConfig
 	listener, err := listen.Listen(context.Background(), "tcp", address)
 	if err != nil {
@@ -52,11 +55,16 @@ func (a *App) serve(name, address string, handler http.Handler, to **server) err
 	}}
 	*to = s
 	var wg sync.WaitGroup
-	wg.Go(func() {
-		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+	accept := func(from net.Listener) {
+		if err := s.http.Serve(from); !errors.Is(err, http.ErrServerClosed) {
 			a.fatal <- errPart(name, err)
 		}
-	})
+	}
+	if lot != nil {
+		s.http.Handler, s.http.ConnContext = lot.Handler(handler), lot.ConnContext
+		wg.Go(func() { accept(lot) })
+	}
+	wg.Go(func() { accept(listener) })
 	a.onStop(name, func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, serverStopTime)
 		defer cancel()

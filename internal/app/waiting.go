@@ -2,9 +2,11 @@ package app
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 
+	"github.com/paybuf/paybuf/internal/parking"
 	"github.com/paybuf/paybuf/payment"
 	"github.com/paybuf/paybuf/status"
 	"github.com/paybuf/paybuf/status/await"
@@ -28,6 +30,7 @@ func (a *App) startWaiting(context.Context) error {
 		Connected: a.buffer.Connected,
 		Logger:    a.log.With(slog.String("part", "waiting")),
 	})
+	a.lot = parking.New(parking.Config{})
 	deaf, err := a.buffer.Changes(func(changes []payment.Change) {
 		a.finals.Changed(changes)
 		a.hub.Changed(changes)
@@ -38,6 +41,20 @@ func (a *App) startWaiting(context.Context) error {
 	running, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { a.hub.Run(running) })
+	wg.Go(func() { a.lot.Run(running) })
 	a.onStop("waiting", func(context.Context) { deaf(); cancel(); wg.Wait() })
 	return nil
 }
+
+// releaseWaiting has all who wait answered with what is known, the parked ones while
+// the listener still takes them back.
+func (a *App) releaseWaiting(ctx context.Context) {
+	a.hub.Release()
+	ctx, cancel := context.WithTimeoutCause(ctx, serverStopTime, errAnswersSlow)
+	defer cancel()
+	if err := a.lot.Drain(ctx); err != nil {
+		a.log.Warn("some who waited are not answered", slog.Any("error", err))
+	}
+}
+
+var errAnswersSlow = errors.New("answering those who wait took too long")

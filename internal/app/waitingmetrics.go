@@ -7,6 +7,7 @@ var (
 		"Changes of payments that were announced, heard, or dropped for want of a connection.", "result")
 	missedDesc    = desc("announcements_missed_messages_total", "Messages with changes that came faster than they were handled, or could not be read.")
 	waitersDesc   = desc("waiters", "Requests that wait for a payment to change.")
+	parkedDesc    = desc("parked_connections", "Connections of these that the HTTP server does not hold meanwhile.")
 	refusedWaits  = desc("waits_refused_total", "Requests that found no place to wait and were answered at once.")
 	givenDesc     = desc("waiters_woken_total", "Requests that were given what they had waited for.")
 	looksDesc     = desc("waiters_slow_reads_total", "Payments read for who waits without an announcement.")
@@ -40,7 +41,7 @@ type waitingCollector struct{ app *App }
 
 func (waitingCollector) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		waitersDesc, refusedWaits, givenDesc, looksDesc, waitReadsDesc, finalsDesc, finalsBytes, finalsUse,
+		waitersDesc, parkedDesc, refusedWaits, givenDesc, looksDesc, waitReadsDesc, finalsDesc, finalsBytes, finalsUse,
 	} {
 		to <- d
 	}
@@ -52,6 +53,7 @@ func (c waitingCollector) Collect(to chan<- prometheus.Metric) {
 	}
 	hub, finals := c.app.hub.Stats(), c.app.finals.Stats()
 	send(waitersDesc, prometheus.GaugeValue, int64(hub.Waiters))
+	send(parkedDesc, prometheus.GaugeValue, int64(c.app.lot.Stats().Connections))
 	send(refusedWaits, prometheus.CounterValue, hub.Refused)
 	send(givenDesc, prometheus.CounterValue, hub.Given)
 	send(looksDesc, prometheus.CounterValue, hub.Looks)

@@ -42,7 +42,7 @@ func (h *Hub) tick(p *pace, now time.Time) (sleep time.Duration, waiting bool) {
 		every = h.cfg.BlindLookEvery
 	}
 	h.mu.Lock()
-	defer h.mu.Unlock()
+	defer h.unlock()
 	for len(h.due) > 0 && !h.due[0].until.After(now) {
 		h.finish(h.due[0])
 	}

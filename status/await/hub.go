@@ -82,6 +82,7 @@ type Hub struct {
 	tenants  map[payment.TenantID]int // how many wait
 	woken    []*watch                 // to be read, and some that nobody waits for any more
 	released bool
+	ended    []func() // those to tell that their wait is over
 
 	alarms alarms
 
@@ -119,17 +120,33 @@ func (h *Hub) Wait(
 	ctx context.Context, tenant payment.TenantID, id payment.ID, until time.Time,
 	see func(payment.Payment) (enough bool),
 ) (honoured bool) {
-	s := h.sit(tenant, id, until, see)
-	if s == nil {
-		h.refused.Add(1)
+	done := make(chan struct{})
+	leave, honoured := h.Later(tenant, id, until, see, func() { close(done) })
+	if !honoured {
 		return false
 	}
 	select {
-	case <-s.done:
+	case <-done:
 	case <-ctx.Done():
-		h.leave(s)
+		leave()
 	}
 	return true
+}
+
+// Later is Wait for who does something else meanwhile: over is called when the wait
+// has ended, by whoever ended it, who holds no lock then and has others to tell, so it
+// must be quick. leave ends the wait before; if it came in time, over is not called.
+// see is not called any more once over or leave has been. Without a place ok is false,
+// and nothing is called.
+func (h *Hub) Later(
+	tenant payment.TenantID, id payment.ID, until time.Time, see func(payment.Payment) (enough bool), over func(),
+) (leave func() (inTime bool), ok bool) {
+	s := h.sit(tenant, id, until, see, over)
+	if s == nil {
+		h.refused.Add(1)
+		return nil, false
+	}
+	return func() bool { return h.leave(s) }, true
 }
 
 // Changed wakes those who wait for what has changed. It takes well under a
@@ -155,7 +172,7 @@ func (h *Hub) Changed(changes []payment.Change) {
 // Release ends all waits, and refuses others from then on.
 func (h *Hub) Release() {
 	h.mu.Lock()
-	defer h.mu.Unlock()
+	defer h.unlock()
 	h.released = true
 	for len(h.due) > 0 {
 		h.finish(h.due[0])

@@ -241,7 +241,7 @@ func TestLooks_areSpreadEvenly(t *testing.T) {
 	var away atomic.Bool
 	inTime(t, Config{Connected: func() bool { return !away.Load() }}, func(s *stage) {
 		for i := range waiters {
-			if s.sit("acme", payment.ID(fmt.Sprint("pay_", i)), time.Now().Add(time.Hour), final) == nil {
+			if s.sit("acme", payment.ID(fmt.Sprint("pay_", i)), time.Now().Add(time.Hour), final, func() {}) == nil {
 				t.Fatal("no place")
 			}
 		}
@@ -379,7 +379,7 @@ func TestWait_aTenantTakesOnlyItsShare(t *testing.T) {
 			tenant payment.TenantID
 			place  bool
 		}{{"acme", true}, {"acme", true}, {"acme", false}, {"other", true}, {"other", true}, {"third", false}} {
-			if place := s.sit(test.tenant, "pay_1", until, final) != nil; place != test.place {
+			if place := s.sit(test.tenant, "pay_1", until, final, func() {}) != nil; place != test.place {
 				t.Errorf("%d: %s got a place: %v", i, test.tenant, place)
 			}
 		}
@@ -460,7 +460,7 @@ func TestAlarms_ringForTheirOwn(t *testing.T) {
 func BenchmarkChanged(b *testing.B) {
 	h := New(nil, Config{})
 	for i := range 10_000 {
-		h.sit("acme", payment.ID(fmt.Sprint("pay_aaaaaaaaaaaaaaaaaaaaa", i)), time.Now().Add(time.Hour), final)
+		h.sit("acme", payment.ID(fmt.Sprint("pay_aaaaaaaaaaaaaaaaaaaaa", i)), time.Now().Add(time.Hour), final, func() {})
 	}
 	changes := make([]payment.Change, 256)
 	for i := range changes {
@@ -470,4 +470,49 @@ func BenchmarkChanged(b *testing.B) {
 		h.Changed(changes)
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/256, "ns/change")
+}
+
+// later begins a wait that nobody blocks for.
+func (s *stage) later(id payment.ID, wait time.Duration, over func()) (leave func() bool) {
+	s.t.Helper()
+	leave, ok := s.Later("acme", id, time.Now().Add(wait), final, over)
+	if !ok {
+		s.t.Fatal("no place")
+	}
+	return leave
+}
+
+func TestLater_tellsOnceAndWithoutTheLock(t *testing.T) {
+	inTime(t, Config{}, func(s *stage) {
+		told := map[string]int{}
+		leaves := map[string]func() bool{}
+		for _, id := range []string{"pay_final", "pay_late", "pay_released", "pay_left"} {
+			wait := time.Hour
+			if id == "pay_late" {
+				wait = time.Second
+			}
+			leaves[id] = s.later(payment.ID(id), wait, func() {
+				told[id]++
+				s.Stats() // which takes the lock
+			})
+		}
+		s.Changed([]payment.Change{s.rows.put("pay_final", payment.Succeeded, 2)})
+		s.sleep(2 * time.Second)
+		if !leaves["pay_left"]() || leaves["pay_left"]() || leaves["pay_final"]() {
+			t.Error("who has left in time is not known")
+		}
+		if want := map[string]int{"pay_final": 1, "pay_late": 1}; !maps.Equal(told, want) {
+			t.Errorf("told %v, want %v", told, want)
+		}
+		s.Release()
+		if want := map[string]int{"pay_final": 1, "pay_late": 1, "pay_released": 1}; !maps.Equal(told, want) {
+			t.Errorf("told %v after the release, want %v", told, want)
+		}
+		if _, ok := s.Later("acme", "pay_1", time.Now().Add(time.Hour), final, func() { t.Error("told") }); ok {
+			t.Error("a place after the release")
+		}
+		if got := s.Stats(); got.Waiters != 0 || got.Refused != 1 {
+			t.Errorf("got %+v", got)
+		}
+	})
 }

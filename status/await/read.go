@@ -80,7 +80,7 @@ func (h *Hub) read(ctx context.Context, ids []payment.ID) error {
 	h.statements.Add(1)
 	found, err := h.reader.PaymentsByID(ctx, ids)
 	h.mu.Lock()
-	defer h.mu.Unlock()
+	defer h.unlock()
 	if err != nil {
 		for _, id := range ids {
 			h.wakeUp(h.watches[id])

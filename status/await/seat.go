@@ -14,9 +14,9 @@ type seat struct {
 	tenant payment.TenantID
 	see    func(payment.Payment) (enough bool)
 	until  time.Time
-	place  int           // in byEnd, -1 when the wait is over
-	row    int           // in its watch
-	done   chan struct{} // closed when the wait is over
+	place  int    // in byEnd, -1 when the wait is over
+	row    int    // in its watch
+	over   func() // is told when the wait is over
 }
 
 // watch is a payment that somebody waits for.
@@ -33,7 +33,7 @@ type watch struct {
 // sit takes a place, nil if there is none. The payment is read at once: whatever
 // happened before now was announced to nobody.
 func (h *Hub) sit(
-	tenant payment.TenantID, id payment.ID, until time.Time, see func(payment.Payment) (enough bool),
+	tenant payment.TenantID, id payment.ID, until time.Time, see func(payment.Payment) (enough bool), over func(),
 ) *seat {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -50,7 +50,7 @@ func (h *Hub) sit(
 	}
 	w.looked = time.Now()
 	h.round.add(w)
-	s := &seat{watch: w, tenant: tenant, see: see, until: until, row: len(w.seats), done: make(chan struct{})}
+	s := &seat{watch: w, tenant: tenant, see: see, until: until, row: len(w.seats), over: over}
 	w.seats = append(w.seats, s)
 	h.tenants[tenant]++
 	heap.Push(&h.due, s)
@@ -61,17 +61,34 @@ func (h *Hub) sit(
 	return s
 }
 
-// leave gives a place up that may have been given up already.
-func (h *Hub) leave(s *seat) {
+// leave gives a place up, unless the wait has ended.
+func (h *Hub) leave(s *seat) (inTime bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if s.place >= 0 {
-		h.finish(s)
+	if s.place < 0 {
+		return false
+	}
+	h.rise(s)
+	return true
+}
+
+// finish ends a wait. Who waited is told when the lock is given up, with unlock.
+func (h *Hub) finish(s *seat) {
+	h.rise(s)
+	h.ended = append(h.ended, s.over)
+}
+
+func (h *Hub) unlock() {
+	ended := h.ended
+	h.ended = nil
+	h.mu.Unlock()
+	for _, over := range ended {
+		over()
 	}
 }
 
-// finish ends a wait.
-func (h *Hub) finish(s *seat) {
+// rise takes a seat away.
+func (h *Hub) rise(s *seat) {
 	heap.Remove(&h.due, s.place)
 	s.place = -1
 	if h.tenants[s.tenant]--; h.tenants[s.tenant] == 0 {
@@ -87,7 +104,6 @@ func (h *Hub) finish(s *seat) {
 		delete(h.watches, w.id)
 		w.woken = false
 	}
-	close(s.done)
 }
 
 // wakeUp has a payment read soon. There may be nobody who waits for it.
