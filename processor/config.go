@@ -20,7 +20,7 @@ type Config struct {
 	// Lease is how long a payment belongs to the worker that took it. After that
 	// another may take it over and asks the payer first. Default 3 x PayTimeout.
 	Lease   time.Duration
-	DuePoll time.Duration // how often the ledger is asked for due work; default 250 ms
+	DuePoll time.Duration // how often the ledger is asked for due work; default 50 ms
 
 	// Pauses are drawn from 0 (a tenth of the base, to be exact) to a cap that begins
 	// at the base, doubles with each try and ends at the max.
@@ -61,7 +61,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.ConcurrencyMin, max(1, c.Concurrency/32))
 	setDefault(&c.PayTimeout, 10*time.Second)
 	setDefault(&c.Lease, 3*c.PayTimeout)
-	setDefault(&c.DuePoll, 250*time.Millisecond)
+	setDefault(&c.DuePoll, 50*time.Millisecond)
 	setDefault(&c.RetryBase, 500*time.Millisecond)
 	setDefault(&c.RetryMax, 5*time.Minute)
 	setDefault(&c.LookupBase, c.RetryBase)
