@@ -63,6 +63,36 @@ func (db *DB) PaymentsByID(ctx context.Context, ids []payment.ID) ([]payment.Pay
 	return db.manyPayments(ctx, "read payments by their ids", paymentsByIDSQL, ids)
 }
 
+const paymentsOfSQL = `
+	SELECT ` + paymentColumns + `, r.position - 1
+	  FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS r (id, tenant_id, position)
+	  JOIN payments p ON p.id = r.id AND p.tenant_id = r.tenant_id`
+
+// PaymentsOf reads many payments, each of its own tenant, as Payment does one. found
+// has their order, and nil for each that is none of its tenant's.
+func (db *DB) PaymentsOf(
+	ctx context.Context, tenants []payment.TenantID, ids []payment.ID,
+) (found []*payment.Payment, err error) {
+	if n := len(ids); n > BatchMax || n != len(tenants) {
+		return nil, refused("read payments: %d ids of %d tenants, at most %d are allowed", n, len(tenants), BatchMax)
+	}
+	found = make([]*payment.Payment, len(ids))
+	err = db.call(ctx, "read payments of tenants", func(ctx context.Context, q querier) error {
+		rows, err := q.Query(ctx, paymentsOfSQL, ids, tenants)
+		if err != nil {
+			return err
+		}
+		_, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (struct{}, error) {
+			var position int
+			p, err := scanPaymentAnd(row, &position)
+			found[position] = &p
+			return struct{}{}, err
+		})
+		return err
+	})
+	return found, err
+}
+
 func errNoPayment() error {
 	return &payment.Error{Code: payment.CodeNotFound, Detail: "there is no such payment"}
 }

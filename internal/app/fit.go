@@ -4,6 +4,7 @@ import (
 	"github.com/paybuf/paybuf/buffer"
 	"github.com/paybuf/paybuf/ingest"
 	"github.com/paybuf/paybuf/internal/access"
+	"github.com/paybuf/paybuf/internal/parking"
 	"github.com/paybuf/paybuf/internal/sealed"
 	"github.com/paybuf/paybuf/postgres"
 	"github.com/paybuf/paybuf/processor"
@@ -41,6 +42,7 @@ var (
 	_ status.Reader        = (*postgres.DB)(nil)
 	_ status.Backlog       = (*buffer.Buffer)(nil)
 	_ status.Waiting       = (*await.Hub)(nil)
+	_ status.Parking       = (*parking.Lot)(nil)
 	_ status.Queue         = (*buffer.Buffer)(nil)
 	_ await.Reader         = (*postgres.DB)(nil)
 	_ status.BatchReader   = (*postgres.DB)(nil)
