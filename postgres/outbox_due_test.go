@@ -173,6 +173,20 @@ func TestDue_whatStandsInLineHidesNothing(t *testing.T) {
 	}
 }
 
+// However many were put off, none of a payment waits for a time that was the first
+// one's, after that has ended.
+func TestRecord_theWholeLineComesAfterOneThatEndsEarly(t *testing.T) {
+	t.Parallel()
+	l, a := served(t, 3)
+	l.exec("UPDATE webhook_deliveries SET payment_id = 'pay_1'")
+	l.exec("UPDATE webhook_deliveries SET attempts = 1 WHERE sequence = 1")
+	l.exec("UPDATE webhook_deliveries SET next_at = now() + interval '10 hours' WHERE sequence > 1") // put off
+	for sequence := range int64(3) {
+		l.gives("w", a, sequence+1)
+		l.record("w", result(a, sequence+1, payment.DeliveryDelivered))
+	}
+}
+
 func TestDue_isRepeatable(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)
