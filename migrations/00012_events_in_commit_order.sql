@@ -20,18 +20,23 @@ CREATE TABLE feed (
 INSERT INTO feed (base) VALUES (0);
 
 -- Raises the places of events to come above all there are and above at_least, and
--- tells the new base; changes nothing if they are above already.
+-- tells the new base; changes nothing if they are above already. Those to come are
+-- also those of transactions that run already and wait for the lock: the oldest counts.
+-- A cursor may be beyond the last event, at the transaction that came last where it was
+-- given: a leap of a billion is more than ever lies between the two.
 -- +goose StatementBegin
 CREATE FUNCTION feed_rebase(at_least bigint DEFAULT 0) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
-    known bigint;
-    above bigint;
+    known  bigint;
+    above  bigint;
+    oldest bigint;
 BEGIN
     LOCK TABLE events IN ACCESS EXCLUSIVE MODE;
     SELECT base INTO known FROM feed FOR UPDATE;
-    SELECT greatest(at_least, coalesce(max(place), 0)) INTO above FROM events;
-    IF above >= known + pg_current_xact_id()::text::bigint THEN
-        known := above - pg_current_xact_id()::text::bigint + 1;
+    SELECT greatest(at_least, coalesce(max(place), 0)), pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+      INTO above, oldest FROM events;
+    IF above >= known + oldest THEN
+        known := above - oldest + 1000000000;
         UPDATE feed SET base = known;
         EXECUTE format('ALTER TABLE events ALTER COLUMN place SET DEFAULT (%s + pg_current_xact_id()::text::bigint)', known);
     END IF;

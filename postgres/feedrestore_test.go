@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/paybuf/paybuf/payment"
@@ -73,6 +74,39 @@ func TestMigrate_whatWasWrittenBeforeItIsShownToNewFollowers(t *testing.T) {
 	l.claim(order(t, "A-2"))
 	anew.until(3)
 	anew.wantInOrder()
+}
+
+// Neither an event of a transaction that began before the places were raised, nor the
+// first ones after that, are behind a cursor that was given before the dump: one
+// beyond its last event, since transactions that write none have places, too.
+func TestRebase_nothingThatComesIsBehindACursorFromBefore(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	tx, err := l.raw.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(context.WithoutCancel(t.Context()))
+	if _, err := tx.Exec(t.Context(), "SELECT pg_current_xact_id()"); err != nil {
+		t.Fatal(err)
+	}
+	l.writeAt(tenant, restoredPlace)
+	late := &follower{ledger: l, tenant: tenant, limit: 10, cursor: payment.FeedEnd(restoredPlace + 1_000_000)}
+	l.migrate()
+	if err := l.CheckFeed(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, err := tx.Exec(t.Context(), `INSERT INTO events (payment_id, tenant_id, version, type, state, at)
+		VALUES ('pay_raw', $1, 1, 'payment.paying', 'paying', now())`, tenant); err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	late.until(1)
+	if end, err := l.FeedEnd(t.Context()); err != nil || end.Place <= restoredPlace {
+		t.Errorf("the feed's end is at %+v, %v", end, err)
+	}
 }
 
 // The statements are those of docs/operating.md, for a restore to an earlier moment.

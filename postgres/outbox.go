@@ -13,6 +13,9 @@ import (
 // those that are under way.
 const lookAheadMax = 1000
 
+// crowdedMax is how many endpoints one question clears the way at.
+const crowdedMax = 16
+
 // What is due comes by index in its order, and no more of it is read than is given.
 var dueSQL = `
 	WITH due AS MATERIALIZED (
@@ -46,17 +49,21 @@ var dueSQL = `
 // again and again, and may fill all that is looked at while the one ahead waits for
 // hours. Where that is so, it is put off until the one ahead is due, or comes after it
 // in the order; when the one ahead has ended, recordSQL lets it come. A healthy
-// endpoint never has so much due, and nothing is written.
+// endpoint never has so much due, and nothing is written. Of those that have, some are
+// cleared at once and the others the next time, so that the statement ends in time
+// however many there are: while it runs, nobody else's deliveries are asked for.
 const putOffSQL = `
 	UPDATE webhook_deliveries d
 	   SET next_at = s.ahead
-	  FROM unnest($2::text[], $3::integer[]) AS w (endpoint_id, look_ahead)
-	 CROSS JOIN LATERAL (
-		SELECT FROM webhook_deliveries
-		 WHERE endpoint_id = w.endpoint_id AND state = 'waiting' AND next_at <= now()
-		 ORDER BY endpoint_id, next_at, sequence
-		OFFSET w.look_ahead - 1
-		 LIMIT 1) crowded
+	  FROM (SELECT w.*
+	          FROM unnest($2::text[], $3::integer[]) AS w (endpoint_id, look_ahead)
+	         CROSS JOIN LATERAL (
+			SELECT FROM webhook_deliveries
+			 WHERE endpoint_id = w.endpoint_id AND state = 'waiting' AND next_at <= now()
+			 ORDER BY endpoint_id, next_at, sequence
+			OFFSET w.look_ahead - 1
+			 LIMIT 1) crowded
+	         LIMIT $4) w
 	 CROSS JOIN LATERAL (
 		SELECT o.endpoint_id, o.sequence, o.next_at, (
 		       SELECT a.next_at FROM webhook_deliveries a
@@ -110,7 +117,7 @@ func (db *DB) putOff(ctx context.Context, worker string, silent wantColumns) err
 		return nil
 	}
 	return db.call(ctx, "put deliveries off", func(ctx context.Context, q querier) error {
-		_, err := q.Exec(ctx, putOffSQL, worker, silent.endpoints, silent.lookAheads)
+		_, err := q.Exec(ctx, putOffSQL, worker, silent.endpoints, silent.lookAheads, crowdedMax)
 		return err
 	})
 }

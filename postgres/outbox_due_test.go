@@ -173,6 +173,44 @@ func TestDue_whatStandsInLineHidesNothing(t *testing.T) {
 	}
 }
 
+// However many were put off, none of a payment waits for a time that was the first
+// one's, after that has ended.
+func TestRecord_theWholeLineComesAfterOneThatEndsEarly(t *testing.T) {
+	t.Parallel()
+	l, a := served(t, 3)
+	l.exec("UPDATE webhook_deliveries SET payment_id = 'pay_1'")
+	l.exec("UPDATE webhook_deliveries SET attempts = 1 WHERE sequence = 1")
+	l.exec("UPDATE webhook_deliveries SET next_at = now() + interval '10 hours' WHERE sequence > 1") // put off
+	for sequence := range int64(3) {
+		l.gives("w", a, sequence+1)
+		l.record("w", result(a, sequence+1, payment.DeliveryDelivered))
+	}
+}
+
+// One question must end in time, however many endpoints are in that state: each that
+// did not would be asked again, and nobody's deliveries would be given any more.
+func TestDue_clearsTheWayAtSomeEndpointsAtOnceAndInTheEndAtAll(t *testing.T) {
+	t.Parallel()
+	const endpoints, crowd, atOnceMax = 20, 1000, 16
+	l := newLedger(t)
+	var wants []payment.DeliveryWant
+	for i := range endpoints {
+		wants = append(wants, payment.DeliveryWant{Endpoint: l.endpoint(string(rune('a' + i))), Limit: 1})
+	}
+	l.exec(`INSERT INTO webhook_deliveries (endpoint_id, sequence, tenant_id, payment_id, version, type, state, attempts, next_at, event_at, updated_at)
+		SELECT e.id, n * 2 + v, $1, 'pay_' || n, 1, 'payment.paying', 'waiting', 1 - v, now() + (1 - v * 2) * interval '1 hour', now(), now() - interval '1 minute'
+		  FROM webhook_endpoints e, generate_series(1, $2) n, generate_series(0, 1) v`, tenant, crowd)
+	l.serve("w", endpoints)
+	for _, want := range []int{atOnceMax * crowd, endpoints * crowd} {
+		if _, err := l.Due(t.Context(), "w", wants); err != nil {
+			t.Fatal(err)
+		}
+		if n := l.count("webhook_deliveries WHERE attempts = 0 AND next_at > now()"); n != want {
+			t.Errorf("%d are put off, want %d", n, want)
+		}
+	}
+}
+
 func TestDue_isRepeatable(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)

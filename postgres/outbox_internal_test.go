@@ -31,7 +31,7 @@ func TestOutbox_goesByItsIndexes(t *testing.T) {
 			[]string{"webhook_deliveries_due", "webhook_deliveries_line", "events_of_payment", "payments_pkey", "webhook_endpoints_pkey"},
 		},
 		"what is put off": {
-			putOffSQL, []any{"w", endpoints, []int32{1000, 1000}},
+			putOffSQL, []any{"w", endpoints, []int32{1000, 1000}, crowdedMax},
 			[]string{"webhook_deliveries_due", "webhook_deliveries_line", "webhook_deliveries_pkey"},
 		},
 		"what is held": {
@@ -45,7 +45,7 @@ func TestOutbox_goesByItsIndexes(t *testing.T) {
 			[]string{"webhook_deliveries_pkey", "webhook_deliveries_line", "webhook_endpoints_pkey"},
 		},
 		"what waits for nobody": {buryWaitingSQL, []any{nil, 10}, []string{"webhook_deliveries_due", "webhook_deliveries_pkey"}},
-		"what is old":           {removeOldSQL, []any{time.Now(), 10, 10}, []string{"webhook_deliveries_pkey", "webhook_attempts_pkey"}},
+		"what is old":           {removeOldSQL, []any{int64(1), 10, 10}, []string{"webhook_deliveries_pkey", "webhook_attempts_pkey"}},
 	} {
 		rows, err := db.pool.Query(t.Context(), "EXPLAIN "+statement.sql, statement.args...)
 		if err != nil {

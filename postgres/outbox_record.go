@@ -24,7 +24,8 @@ const urlBytesMax = 4000
 // been queued again by its owner, or has this result already; a failure says nothing
 // about it then. Nor does "gone" about an endpoint that its owner has changed since.
 //
-// What comes next in the line of a delivery that failed before was put off, maybe (see putOffSQL).
+// What comes next in the line of a delivery that has ended was put off, maybe, and its
+// next with it (see putOffSQL).
 const recordSQL = `
 	WITH result AS MATERIALIZED (
 		SELECT * FROM unnest($3::text[], $4::bigint[], $5::text[], $6::timestamptz[], $7::bigint[], $8::bigint[], $9::integer[],
@@ -70,7 +71,7 @@ const recordSQL = `
 			 WHERE endpoint_id = r.endpoint_id AND payment_id = r.payment_id AND sequence > r.sequence AND state = 'waiting'
 			 ORDER BY sequence
 			 LIMIT 1) n
-		 WHERE r.state <> 'waiting' AND r.payment_id <> '' AND r.attempts > 1
+		 WHERE r.state <> 'waiting' AND r.payment_id <> ''
 		   AND d.endpoint_id = r.endpoint_id AND d.sequence = n.sequence AND d.state = 'waiting' AND d.next_at > now()
 	), changed AS (
 		UPDATE webhook_endpoints e

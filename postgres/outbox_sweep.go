@@ -45,16 +45,17 @@ const buryWaitingSQL = `
 // this. Of most endpoints the first row is young, and nothing more is read.
 const removeOldSQL = `
 	WITH old AS MATERIALIZED (
-		SELECT d.endpoint_id, d.sequence
-		  FROM webhook_endpoints e
+		SELECT d.endpoint_id, d.sequence, k.since
+		  FROM (SELECT now() - $1::bigint * interval '1 microsecond' AS since) k
+		 CROSS JOIN webhook_endpoints e
 		 CROSS JOIN LATERAL (SELECT event_at FROM webhook_deliveries WHERE endpoint_id = e.id ORDER BY sequence LIMIT 1) first
 		 CROSS JOIN LATERAL (
-			SELECT * FROM webhook_deliveries WHERE endpoint_id = e.id AND first.event_at < $1 ORDER BY sequence LIMIT $3) d
-		 WHERE d.state <> 'waiting' AND d.updated_at < $1
+			SELECT * FROM webhook_deliveries WHERE endpoint_id = e.id AND first.event_at < k.since ORDER BY sequence LIMIT $3) d
+		 WHERE d.state <> 'waiting' AND d.updated_at < k.since
 		 LIMIT $2
 	), removed AS (
 		DELETE FROM webhook_deliveries d USING old
-		 WHERE d.endpoint_id = old.endpoint_id AND d.sequence = old.sequence AND d.state <> 'waiting' AND d.updated_at < $1
+		 WHERE d.endpoint_id = old.endpoint_id AND d.sequence = old.sequence AND d.state <> 'waiting' AND d.updated_at < old.since
 		RETURNING d.endpoint_id, d.sequence
 	), attempted AS (
 		DELETE FROM webhook_attempts a USING removed r WHERE a.endpoint_id = r.endpoint_id AND a.sequence = r.sequence
@@ -62,17 +63,18 @@ const removeOldSQL = `
 	SELECT count(*) FROM removed`
 
 // SweepDeliveries makes dead what waits for a disabled or deleted endpoint, and
-// removes deliveries that ended before a time, with their attempts. It gives how many
-// deliveries it changed: at most some thousands, so whoever calls it goes on until
-// there are none.
-func (db *DB) SweepDeliveries(ctx context.Context, before time.Time) (int, error) {
+// removes deliveries that ended longer ago than keep, by the database's clock, with
+// their attempts: a worker whose clock runs ahead must not remove what is dead since
+// today. It gives how many deliveries it changed: at most some thousands, so whoever
+// calls it goes on until there are none.
+func (db *DB) SweepDeliveries(ctx context.Context, keep time.Duration) (int, error) {
 	buried, err := db.buryWaiting(ctx, nil)
 	if err != nil {
 		return 0, err
 	}
 	var removed int
 	err = db.call(ctx, "remove old deliveries", func(ctx context.Context, q querier) error {
-		return q.QueryRow(ctx, removeOldSQL, before, sweepRowsMax, sweepWindowMax).Scan(&removed)
+		return q.QueryRow(ctx, removeOldSQL, keep.Microseconds(), sweepRowsMax, sweepWindowMax).Scan(&removed)
 	})
 	return buried + removed, err
 }

@@ -7,9 +7,9 @@ import (
 	"github.com/paybuf/paybuf/payment"
 )
 
-func (l *ledger) sweep(before time.Time) int {
+func (l *ledger) sweep(keep time.Duration) int {
 	l.t.Helper()
-	n, err := l.SweepDeliveries(l.t.Context(), before)
+	n, err := l.SweepDeliveries(l.t.Context(), keep)
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -25,7 +25,7 @@ func TestSweep_whatWaitsForAnEndpointThatIsOffIsDead(t *testing.T) {
 	}
 	l.exec("UPDATE webhook_endpoints SET status = 'disabled' WHERE id = $1", off)
 	l.exec("UPDATE webhook_endpoints SET status = 'deleted' WHERE id = $1", deleted)
-	long, swept := time.Now().Add(-24*time.Hour), 0
+	long, swept := 24*time.Hour, 0
 	for n := -1; n != 0; swept += n {
 		if n = l.sweep(long); n > 4000 {
 			t.Fatalf("a call changed %d rows", n)
@@ -53,7 +53,7 @@ func TestSweep_removesOnlyWhatEndedLongAgo(t *testing.T) {
 		result(id, 4, payment.DeliveryDelivered), result(id, 5, payment.DeliveryDelivered))
 	l.exec("UPDATE webhook_deliveries SET event_at = now() - interval '40 days', updated_at = now() - interval '39 days' WHERE sequence <> 4")
 	l.exec("UPDATE webhook_deliveries SET event_at = now() - interval '40 days' WHERE sequence = 4")
-	if n := l.sweep(time.Now().Add(-30 * 24 * time.Hour)); n != 3 {
+	if n := l.sweep(30 * 24 * time.Hour); n != 3 {
 		t.Errorf("%d are removed, want 3", n)
 	}
 	for sequence, what := range map[int64]string{3: "waiting", 4: "delivered", 6: "waiting"} {
@@ -62,7 +62,7 @@ func TestSweep_removesOnlyWhatEndedLongAgo(t *testing.T) {
 	if n := l.count("webhook_attempts WHERE sequence IN (3, 4)"); n != 2 || l.count("webhook_attempts") != 2 {
 		t.Errorf("%d attempts are left of two", n)
 	}
-	if n := l.sweep(time.Now().Add(-30 * 24 * time.Hour)); n != 0 {
+	if n := l.sweep(30 * 24 * time.Hour); n != 0 {
 		t.Errorf("%d more are removed", n)
 	}
 }
@@ -76,7 +76,7 @@ func TestSweep_againstAnOwnerWhoEnablesAndRecovers(t *testing.T) {
 		l.exec("UPDATE webhook_endpoints SET status = 'disabled'")
 		together(2, func(i int) {
 			if i == 0 {
-				l.sweep(time.Now().Add(-time.Hour))
+				l.sweep(time.Hour)
 				return
 			}
 			tx, err := l.raw.Begin(t.Context())

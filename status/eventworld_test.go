@@ -21,6 +21,7 @@ type eventWorld struct {
 	events   []payment.Event
 	hidden   bool // from the feed, by an older transaction
 	feedDown bool
+	widest   int // the most events of a payment that were asked for at once
 
 	bells map[string][]chan struct{}
 }
@@ -31,6 +32,7 @@ func (w *eventWorld) Events(
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.note("events")
+	w.widest = max(w.widest, page.Limit)
 	if w.readerDown {
 		return nil, errDown
 	}

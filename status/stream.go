@@ -18,11 +18,15 @@ const (
 	// lookBackEvents is how many of the events that were sent are read again each time:
 	// that of a conflict may be committed after one with a higher sequence.
 	lookBackEvents = 100
-	// lookPagesMax bounds what is read of a history at once.
-	lookPagesMax = 10
+	// lookEventsMax bounds what is read of a history at once: anybody may have made it
+	// long by sending other bodies for an order. It is more than what is read again.
+	lookEventsMax = 2 * lookBackEvents
 	// reconnectAfter is what a client is told to wait before it connects again.
 	reconnectAfter = 2 * time.Second
 )
+
+// ready stands for news that are there already.
+var ready = func() <-chan struct{} { c := make(chan struct{}); close(c); return c }()
 
 var errStreamLong = errors.New("the stream lasted as long as one may")
 
@@ -55,7 +59,7 @@ func (h *EventHandler) stream(w http.ResponseWriter, r *http.Request, tenant pay
 	switch {
 	case err != nil:
 		problem.Write(w, r, err)
-	case found.State.Final() && !slices.ContainsFunc(events, ends) && len(events) < pageLimitMax:
+	case found.State.Final() && !slices.ContainsFunc(events, ends) && !s.more:
 		setHistoryCaching(w.Header())
 		w.WriteHeader(http.StatusNoContent) // the client has the end, and does not come again
 	default:
@@ -82,8 +86,12 @@ func (h *EventHandler) follow(
 			return err
 		}
 		events = nil
+		news := changed
+		if s.more {
+			news = ready
+		}
 		select {
-		case <-changed:
+		case <-news:
 		case <-check.C:
 		case <-heartbeat.C:
 			if err := s.write([]byte(":\n\n")); err != nil {
@@ -108,29 +116,20 @@ func (h *EventHandler) ofPayment(id payment.ID) (changed <-chan struct{}, stop f
 	return h.cfg.Alarm.Payment(id)
 }
 
-// unsent reads the events that were not sent on this stream.
+// unsent reads the next events that were not sent on this stream.
 func (h *EventHandler) unsent(
 	ctx context.Context, s *stream, tenant payment.TenantID, id payment.ID,
 ) (unsent []payment.Event, err error) {
-	page := payment.EventPage{After: s.lookFrom(), Limit: pageLimitMax}
-	for range lookPagesMax {
-		events, err := h.read(ctx, func(ctx context.Context) ([]payment.Event, error) {
-			return h.reader.Events(ctx, tenant, id, page)
-		})
-		if err != nil {
-			return nil, err
-		}
-		for _, e := range events {
-			if !slices.Contains(s.sent, e.Sequence) {
-				unsent = append(unsent, e)
-			}
-		}
-		if len(events) < page.Limit {
-			return unsent, nil
-		}
-		page.After = events[len(events)-1].Sequence
+	s.more = false
+	page := payment.EventPage{After: s.lookFrom(), Limit: lookEventsMax}
+	events, err := h.read(ctx, func(ctx context.Context) ([]payment.Event, error) {
+		return h.reader.Events(ctx, tenant, id, page)
+	})
+	if err != nil {
+		return nil, err
 	}
-	return unsent, nil // the rest with the next look
+	s.more = len(events) == page.Limit
+	return slices.DeleteFunc(events, func(e payment.Event) bool { return slices.Contains(s.sent, e.Sequence) }), nil
 }
 
 // ends tells whether nothing follows an event but conflicts.
@@ -145,6 +144,7 @@ type stream struct {
 
 	from int64   // all up to it the client had before
 	sent []int64 // the last sequences that were sent, the highest last
+	more bool    // there was more than one look gives
 }
 
 // lookFrom is the sequence behind which something may be that was not sent.

@@ -242,6 +242,30 @@ func TestStream_anEventThatIsCommittedLateIsSentAllTheSame(t *testing.T) {
 	l.wantEnd()
 }
 
+// A client may make a history as long as it likes, by conflicts, and open many streams
+// of it at once.
+func TestStream_readsALongHistoryInSmallParts(t *testing.T) {
+	service := serveEvents(t, status.EventsConfig{SlowCheck: time.Hour, Heartbeat: time.Hour})
+	request := request(t, "acme", "A-1")
+	service.world.claim(in(request, payment.Succeeded, 1))
+	const many = 1000
+	for sequence := range int64(many) {
+		service.events.happen(request, sequence+1, payment.Paying, payment.EventConflict)
+	}
+	service.events.happen(request, many+1, payment.Succeeded)
+	l := service.listen(t, request.ID)
+	for sequence := range int64(many) {
+		l.wantEvent(sequence+1, payment.EventConflict)
+	}
+	l.wantEvent(many+1, "payment.succeeded")
+	l.wantEnd()
+	service.events.change(func() {
+		if service.events.widest > 200 {
+			t.Errorf("up to %d events were read at once", service.events.widest)
+		}
+	})
+}
+
 func TestStream_isNotSilentForLong(t *testing.T) {
 	service := serveEvents(t, status.EventsConfig{Heartbeat: 20 * time.Millisecond})
 	l := service.listen(t, service.wait(t, "A-1").ID)

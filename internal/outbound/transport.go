@@ -55,6 +55,16 @@ func OneSend(request *http.Request) *http.Request {
 	return once
 }
 
+// BodyOf is what to read of an answer. After 101 (Switching Protocols) that is nothing:
+// net/http hands the connection itself over as the body, and no deadline of the
+// request ends a read from it any more.
+func BodyOf(response *http.Response) io.Reader {
+	if response.StatusCode == http.StatusSwitchingProtocols {
+		return http.NoBody
+	}
+	return response.Body
+}
+
 // ReadAnswer reads to the end, so that the connection can be used again, or to
 // the limit.
 func ReadAnswer(body io.Reader) ([]byte, error) {

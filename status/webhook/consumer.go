@@ -93,7 +93,9 @@ func (c *consumer) under() []int64 {
 	return sequences
 }
 
-// isIdle tells that it has had no work for a time.
-func (c *consumer) isIdle(now time.Time, after time.Duration) bool {
-	return len(c.busy) == 0 && !c.open && !now.Before(c.resumeAt) && now.Sub(c.used) > after
+// isIdle tells that it has had no work for a time. What is known of one that is down or
+// paused is worth keeping, unless others have no room.
+func (c *consumer) isIdle(now time.Time, after time.Duration, crowded bool) bool {
+	known := c.open || now.Before(c.resumeAt)
+	return len(c.busy) == 0 && (!known || crowded) && now.Sub(c.used) > after
 }

@@ -347,3 +347,27 @@ func BenchmarkDelivery(b *testing.B) {
 	cancel()
 	stop()
 }
+
+// net/http leaves the connection of such an answer to us, and no deadline ends it.
+func TestDeliver_switchedProtocolsEndInTime(t *testing.T) {
+	hold := make(chan struct{})
+	url := serveRaw(t, func(conn net.Conn) {
+		fmt.Fprint(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+		<-hold
+	})
+	defer close(hold)
+	p := local(t, Config{Timeout: testTimeout})
+	came := make(chan Result, 1)
+	go func() {
+		result, _ := send(t, p, url)
+		came <- result
+	}()
+	select {
+	case result := <-came:
+		if result != ResultRefused {
+			t.Errorf("it is %s, want %s", result, ResultRefused)
+		}
+	case <-time.After(20 * testTimeout):
+		t.Fatal("it still waits")
+	}
+}

@@ -252,8 +252,9 @@ func (s *Sender) leaveIdle(ctx context.Context) {
 	var idle []payment.EndpointID
 	now := time.Now()
 	s.mu.Lock()
+	crowded := len(s.roster.consumers) >= s.cfg.EndpointsMax
 	for id, c := range s.roster.consumers {
-		if c.held && c.isIdle(now, s.cfg.IdleAfter) {
+		if c.held && c.isIdle(now, s.cfg.IdleAfter, crowded) {
 			idle = append(idle, id)
 		}
 	}

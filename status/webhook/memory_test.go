@@ -239,9 +239,10 @@ func (m *memory) Leave(_ context.Context, worker string, endpoints []payment.End
 	return nil
 }
 
-func (m *memory) SweepDeliveries(_ context.Context, before time.Time) (int, error) {
+func (m *memory) SweepDeliveries(_ context.Context, keep time.Duration) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	before := time.Now().Add(-keep)
 	m.swept = append(m.swept, before)
 	changed := 0
 	for _, e := range m.endpoints {

@@ -29,9 +29,10 @@ type Outbox interface {
 // Janitor clears the outbox.
 type Janitor interface {
 	// SweepDeliveries makes dead what waits for a disabled or deleted endpoint, and
-	// removes delivered and dead deliveries (with their attempts) that ended before; it
-	// gives how many rows it changed, at most some thousands per call.
-	SweepDeliveries(ctx context.Context, before time.Time) (int, error)
+	// removes delivered and dead deliveries (with their attempts) that ended longer ago
+	// than keep, by its own clock; it gives how many rows it changed, at most some
+	// thousands per call.
+	SweepDeliveries(ctx context.Context, keep time.Duration) (int, error)
 }
 
 // Opener opens what was sealed. about is the id of the endpoint whose secret it is.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"slices"
-	"time"
 
 	"github.com/paybuf/paybuf/internal/fault"
 	"github.com/paybuf/paybuf/payment"
@@ -88,7 +87,7 @@ func (s *Sender) sweep(ctx context.Context) {
 	for pause(ctx, jittered(sweepEvery)) {
 		for {
 			bounded, done := context.WithTimeoutCause(ctx, sweepTimeout, errOutboxSlow)
-			changed, err := s.janitor.SweepDeliveries(bounded, time.Now().Add(-s.cfg.Keep))
+			changed, err := s.janitor.SweepDeliveries(bounded, s.cfg.Keep)
 			done()
 			if s.fails(ctx, "clear deliveries away", err) || changed == 0 {
 				break

@@ -80,7 +80,7 @@ func (p *poster) deliver(ctx context.Context, sent parcel) answer {
 	got.retryAfter, _ = outbound.RetryAfter(response.Header)
 	// An answer that is read to its end leaves the connection for the next request; on
 	// one that goes on the connection is closed.
-	body, err := io.ReadAll(io.LimitReader(response.Body, answerBytesMax))
+	body, err := io.ReadAll(io.LimitReader(outbound.BodyOf(response), answerBytesMax))
 	got.excerpt = outbound.ExcerptOf(string(body[:min(len(body), excerptBytesMax)]), excerptBytesMax)
 	got.err, got.slow = err, err != nil && context.Cause(ctx) != nil
 	return got

@@ -367,6 +367,23 @@ func TestRun_idleEndpointsAreGivenBack(t *testing.T) {
 	})
 }
 
+// Dead endpoints have nothing due for hours and are not disabled for days: as many as a
+// worker can hold must not keep it from all others.
+func TestRun_endpointsThatAreDownMakeRoomForOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, f := newMemory(), newFake()
+		down := m.endpoint("acme", "whe_1", "https://down")
+		f.on("https://down", after(time.Millisecond, 500))
+		m.tellMany(down, failuresMax)
+		s, stop := run(t, m, f, Config{EndpointsMax: 1})
+		defer stop()
+		until(t, "it is taken for down", time.Minute, func() bool { return s.Stats().Open == 1 })
+		up := m.endpoint("bolt", "whe_2", "https://up")
+		m.tell(up, "pay_1")
+		until(t, "the other is sent to", 10*time.Minute, func() bool { return m.count(up, payment.DeliveryDelivered) == 1 })
+	})
+}
+
 // A worker that is cut off from the outbox stops before its lease is over; another
 // sends again what the first could not record, with the same id.
 func TestRun_whatADeadWorkerLeftAnotherSendsAgain(t *testing.T) {

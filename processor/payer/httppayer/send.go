@@ -56,7 +56,7 @@ func (p *Payer) send(ctx context.Context, c call) exchange {
 	}
 	defer response.Body.Close() //nolint:errcheck // nothing more is read from it
 	result.status, result.header = response.StatusCode, response.Header
-	result.body, err = outbound.ReadAnswer(response.Body)
+	result.body, err = outbound.ReadAnswer(outbound.BodyOf(response))
 	if err != nil {
 		result.err = because(bounded, err)
 	}

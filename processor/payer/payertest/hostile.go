@@ -71,6 +71,8 @@ func hostiles() []hostile {
 		{"headersByteByByte", trickle(head + "X-Slow: ")},
 		{"bodyByteByByte", trickle(head + "\r\n")},
 		{"silence", trickle("")},
+		// net/http hands the connection over, which no deadline of the request ends.
+		{"switchesProtocols", trickle("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")},
 	}
 }
 

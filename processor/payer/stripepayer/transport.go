@@ -104,7 +104,7 @@ func (l lane) RoundTrip(request *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	defer response.Body.Close() //nolint:errcheck // nothing more is read from it
-	body, err := outbound.ReadAnswer(response.Body)
+	body, err := outbound.ReadAnswer(outbound.BodyOf(response))
 	if err == nil && !isStripes(response.StatusCode, body) {
 		err = errForeign
 	}
