@@ -11,6 +11,7 @@ import (
 
 	"github.com/paybuf/paybuf/internal/object"
 	"github.com/paybuf/paybuf/internal/problem"
+	"github.com/paybuf/paybuf/internal/query"
 	"github.com/paybuf/paybuf/payment"
 )
 
@@ -55,7 +56,7 @@ func (h *EventHandler) stream(w http.ResponseWriter, r *http.Request, tenant pay
 	switch {
 	case err != nil:
 		problem.Write(w, r, err)
-	case found.State.Final() && !slices.ContainsFunc(events, ends) && len(events) < pageLimitMax:
+	case found.State.Final() && !slices.ContainsFunc(events, ends) && len(events) < query.LimitMax:
 		setHistoryCaching(w.Header())
 		w.WriteHeader(http.StatusNoContent) // the client has the end, and does not come again
 	default:
@@ -112,7 +113,7 @@ func (h *EventHandler) ofPayment(id payment.ID) (changed <-chan struct{}, stop f
 func (h *EventHandler) unsent(
 	ctx context.Context, s *stream, tenant payment.TenantID, id payment.ID,
 ) (unsent []payment.Event, err error) {
-	page := payment.EventPage{After: s.lookFrom(), Limit: pageLimitMax}
+	page := payment.EventPage{After: s.lookFrom(), Limit: query.LimitMax}
 	for range lookPagesMax {
 		events, err := h.read(ctx, func(ctx context.Context) ([]payment.Event, error) {
 			return h.reader.Events(ctx, tenant, id, page)
