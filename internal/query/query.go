@@ -40,7 +40,7 @@ type Query struct {
 	given  url.Values
 	values map[string]string // those that are known, and there once
 	faults []string
-	card   bool
+	card   error // that one of them holds a card number
 }
 
 // Read reads a query that may have the known parameters. Its error is what makes the
@@ -139,26 +139,27 @@ func (q *Query) Refuse(fault string) {
 	}
 }
 
-// RefuseFor notes the detail of an error. One about a card number stays one.
+// RefuseFor notes the detail of an error.
 func (q *Query) RefuseFor(err error) {
 	code, detail := payment.CodeOf(err)
-	q.card = q.card || code == payment.CodeCardNumber
+	if code == payment.CodeCardNumber {
+		q.card = err
+	}
 	q.Refuse(detail)
 }
 
 // RefuseCursor notes that a cursor is none of ours.
 func (q *Query) RefuseCursor() { q.RefuseFor(BadCursor()) }
 
-// Err gives all that was noted, nil if nothing was: an *payment.Error with
-// CodeInvalid or CodeCardNumber.
+// Err gives all that was noted, nil if nothing was: an *payment.Error with CodeInvalid.
+// A card number is refused alone, with CodeCardNumber: where one went astray, nothing
+// that came with it is repeated.
 func (q *Query) Err() error {
 	switch {
+	case q.card != nil:
+		return q.card
 	case len(q.faults) == 0:
 		return nil
-	case q.card:
-		return &payment.Error{Code: payment.CodeCardNumber, Detail: q.detail()}
 	}
-	return &payment.Error{Code: payment.CodeInvalid, Detail: q.detail()}
+	return &payment.Error{Code: payment.CodeInvalid, Detail: strings.Join(q.faults, "; ")}
 }
-
-func (q *Query) detail() string { return strings.Join(q.faults, "; ") }
