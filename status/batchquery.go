@@ -1,32 +1,41 @@
 package status
 
 import (
-	"encoding/base64"
-	"strconv"
 	"strings"
 
+	"github.com/paybuf/paybuf/internal/query"
 	"github.com/paybuf/paybuf/payment"
 )
 
-const cursorPrefix = "at:"
+// The parameters of queries.
+const (
+	stateParameter = "state"
+	afterParameter = "after"
+)
+
+const batchCursorKind = "at:"
 
 // batchPageOf reads the query of a list of a batch's payments.
 func batchPageOf(rawQuery string) (payment.BatchPage, error) {
-	page := payment.BatchPage{Limit: pageLimitDefault}
-	err := eachParameter(rawQuery, func(name, value string) (err error) {
-		switch name {
-		case "state":
-			page.State, err = stateOf(value)
-		case "limit":
-			page.Limit, err = limitOf(value)
-		case "cursor":
-			page.From, err = positionOf(value)
-		default:
-			err = unknownParameter(name, "state, limit and cursor are known")
-		}
-		return err
-	})
-	return page, err
+	q, err := query.Read(rawQuery, stateParameter, query.LimitParameter, query.CursorParameter)
+	if err != nil {
+		return payment.BatchPage{}, err
+	}
+	page := payment.BatchPage{State: stateOf(q), Limit: q.Limit(), From: positionOf(q)}
+	return page, q.Err()
+}
+
+// stateOf gives the state that a list is filtered by, "" for none.
+func stateOf(q *query.Query) payment.State {
+	value, given := q.Text(stateParameter)
+	if !given {
+		return ""
+	}
+	state, err := payment.ParseState(value)
+	if err != nil {
+		q.Refuse(stateParameter + " must be one of " + stateNames())
+	}
+	return state
 }
 
 func stateNames() string {
@@ -37,18 +46,17 @@ func stateNames() string {
 	return strings.Join(names, ", ")
 }
 
-// cursorAt names the position where the next page begins, in a form that nobody
-// takes for a number to calculate with.
-func cursorAt(position int) string {
-	return base64.RawURLEncoding.EncodeToString([]byte(cursorPrefix + strconv.Itoa(position)))
-}
+// cursorAt names the position where the next page begins.
+func cursorAt(position int) string { return query.NumberCursor(batchCursorKind, int64(position)) }
 
-func positionOf(cursor string) (int, error) {
-	decoded, _ := base64.RawURLEncoding.DecodeString(cursor) // what is left of a wrong one is wrong too
-	digits, prefixed := strings.CutPrefix(string(decoded), cursorPrefix)
-	position, err := strconv.Atoi(digits)
-	if !prefixed || err != nil || cursorAt(position) != cursor || position < 0 || position > payment.BatchItemsMax {
-		return 0, invalidCursor()
+func positionOf(q *query.Query) int {
+	cursor, given := q.Text(query.CursorParameter)
+	if !given {
+		return 0
 	}
-	return position, nil
+	position, ok := query.NumberOf(batchCursorKind, cursor)
+	if !ok || position > payment.BatchItemsMax {
+		q.RefuseCursor()
+	}
+	return int(position)
 }

@@ -7,12 +7,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/paybuf/paybuf/internal/query"
 	"github.com/paybuf/paybuf/payment"
 )
 
 const (
 	eventStream       = "text/event-stream"
 	lastEventIDHeader = "Last-Event-ID"
+	waitParameter     = "wait"
 	// feedLatest is the cursor behind all that there is.
 	feedLatest = "latest"
 	// feedWaitMax is how long a read of the feed may wait; more is asked for in vain.
@@ -36,43 +38,42 @@ func wantsStream(header http.Header) bool {
 
 // eventPageOf reads the query of a payment's history.
 func eventPageOf(rawQuery string) (payment.EventPage, error) {
-	page := payment.EventPage{Limit: pageLimitDefault}
-	err := eachParameter(rawQuery, func(name, value string) (err error) {
-		switch name {
-		case "after":
-			page.After, err = sequenceOf(name, value)
-		case "limit":
-			page.Limit, err = limitOf(value)
-		default:
-			err = unknownParameter(name, "after and limit are known")
-		}
-		return err
-	})
-	return page, err
+	q, err := query.Read(rawQuery, afterParameter, query.LimitParameter)
+	if err != nil {
+		return payment.EventPage{}, err
+	}
+	page := payment.EventPage{After: sequenceAfter(q), Limit: q.Limit()}
+	return page, q.Err()
 }
 
 // streamAfter gives the sequence that a stream begins behind: that of the last event
 // which the client has, or where it asks to begin.
 func streamAfter(r *http.Request) (after int64, err error) {
-	err = eachParameter(r.URL.RawQuery, func(name, value string) (err error) {
-		if name != "after" {
-			return unknownParameter(name, "of a stream only after is known")
-		}
-		after, err = sequenceOf(name, value)
-		return err
-	})
-	if last := r.Header.Get(lastEventIDHeader); err == nil && last != "" {
-		after, err = sequenceOf(lastEventIDHeader, last)
+	q, err := query.Read(r.URL.RawQuery, afterParameter)
+	if err != nil {
+		return 0, err
 	}
-	return after, err
+	after = sequenceAfter(q)
+	if last := r.Header.Get(lastEventIDHeader); last != "" {
+		after = sequenceOf(q, lastEventIDHeader, last)
+	}
+	return after, q.Err()
 }
 
-func sequenceOf(name, value string) (int64, error) {
+func sequenceAfter(q *query.Query) int64 {
+	value, given := q.Text(afterParameter)
+	if !given {
+		return 0
+	}
+	return sequenceOf(q, afterParameter, value)
+}
+
+func sequenceOf(q *query.Query, name, value string) int64 {
 	sequence, err := strconv.ParseInt(value, 10, 64)
 	if err != nil || sequence < 0 {
-		return 0, invalidQuery(name + " must be the sequence of an event of this payment, or 0")
+		q.Refuse(name + " must be the sequence of an event of this payment, or 0")
 	}
-	return sequence, nil
+	return sequence
 }
 
 // feedQuery is what the feed is asked for.
@@ -84,34 +85,31 @@ type feedQuery struct {
 }
 
 func feedQueryOf(rawQuery string) (feedQuery, error) {
-	query := feedQuery{limit: pageLimitDefault}
-	err := eachParameter(rawQuery, func(name, value string) (err error) {
-		switch name {
-		case "after":
-			if query.latest = value == feedLatest; query.latest {
-				return nil
-			}
-			if query.after, err = payment.ParseFeedCursor(value); err != nil {
-				return invalidQuery("after must be the next_cursor of an answer, or " + feedLatest +
-					"; leave it out to begin with the first event")
-			}
-		case "limit":
-			query.limit, err = limitOf(value)
-		case "wait":
-			query.wait, err = waitOf(value)
-		default:
-			err = unknownParameter(name, "after, limit and wait are known")
+	q, err := query.Read(rawQuery, afterParameter, query.LimitParameter, waitParameter)
+	if err != nil {
+		return feedQuery{}, err
+	}
+	asked := feedQuery{limit: q.Limit(), wait: waitOf(q)}
+	if after, given := q.Text(afterParameter); given && after != feedLatest {
+		if asked.after, err = payment.ParseFeedCursor(after); err != nil {
+			q.Refuse("after must be the next_cursor of an answer, or " + feedLatest +
+				"; leave it out to begin with the first event")
 		}
-		return err
-	})
-	return query, err
+	} else {
+		asked.latest = given
+	}
+	return asked, q.Err()
 }
 
-func waitOf(value string) (time.Duration, error) {
+func waitOf(q *query.Query) time.Duration {
+	value, given := q.Text(waitParameter)
+	if !given {
+		return 0
+	}
 	seconds, err := strconv.ParseUint(value, 10, 31)
 	if err != nil {
-		return 0, invalidQuery("wait must be a whole number of seconds; more than " +
+		q.Refuse("wait must be a whole number of seconds; more than " +
 			strconv.Itoa(int(feedWaitMax.Seconds())) + " count as that")
 	}
-	return min(time.Duration(seconds)*time.Second, feedWaitMax), nil
+	return min(time.Duration(seconds)*time.Second, feedWaitMax)
 }

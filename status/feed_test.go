@@ -89,7 +89,7 @@ func TestFeed_refusesWhatItDoesNotKnow(t *testing.T) {
 	for query, says := range map[string]string{
 		"after=x": "next_cursor of an answer, or latest", "after=": "next_cursor", "after=cur_x": "next_cursor",
 		"limit=0": "1 to 1000", "limit=1001": "1 to 1000", "wait=x": "whole number of seconds; more than 50",
-		"wait=-1": "whole number", "wait=1.5": "whole number", "wait=1&wait=2": `more than once "wait"`,
+		"wait=-1": "whole number", "wait=1.5": "whole number", "wait=1&wait=2": "wait is given more than once",
 		"type=payment.paying": `unknown parameter "type"; after, limit and wait`,
 	} {
 		details := service.get(t, "/v1/events?"+query).problem(t, 422, payment.CodeInvalid)

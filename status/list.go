@@ -7,6 +7,7 @@ import (
 
 	"github.com/paybuf/paybuf/internal/object"
 	"github.com/paybuf/paybuf/internal/problem"
+	"github.com/paybuf/paybuf/internal/query"
 	"github.com/paybuf/paybuf/payment"
 )
 
@@ -16,16 +17,16 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request) {
 		problem.Write(w, r, err)
 		return
 	}
-	query, err := listQueryOf(r.URL.RawQuery)
+	asked, err := listQueryOf(r.URL.RawQuery)
 	if err != nil {
 		problem.Write(w, r, err)
 		return
 	}
 	list := h.listTenant
-	if query.OrderNumber != "" {
+	if asked.OrderNumber != "" {
 		list = h.listOrder
 	}
-	found, next, err := list(r.Context(), tenant, query)
+	found, next, err := list(r.Context(), tenant, asked)
 	if err != nil {
 		problem.Write(w, r, err)
 		return
@@ -36,9 +37,9 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request) {
 
 // listTenant lists what is claimed, the newest first.
 func (h *Handler) listTenant(
-	ctx context.Context, tenant payment.TenantID, query listQuery,
+	ctx context.Context, tenant payment.TenantID, asked listQuery,
 ) (found []payment.Payment, next string, err error) {
-	page, err := h.claimedPage(ctx, tenant, query.ListFilter)
+	page, err := h.claimedPage(ctx, tenant, asked.ListFilter)
 	if page.Next != (payment.ListPlace{}) {
 		next = cursorAfter(page.Next)
 	}
@@ -48,27 +49,27 @@ func (h *Handler) listTenant(
 // listOrder lists the payments of one order, oldest first: its chain, of which the
 // last may still wait.
 func (h *Handler) listOrder(
-	ctx context.Context, tenant payment.TenantID, query listQuery,
+	ctx context.Context, tenant payment.TenantID, asked listQuery,
 ) (found []payment.Payment, next string, err error) {
-	if found, err = h.paymentsOf(ctx, tenant, query.OrderNumber); err != nil {
+	if found, err = h.paymentsOf(ctx, tenant, asked.OrderNumber); err != nil {
 		return nil, "", err
 	}
-	if query.behind != "" {
-		at := slices.IndexFunc(found, func(p payment.Payment) bool { return p.ID == query.behind })
+	if asked.behind != "" {
+		at := slices.IndexFunc(found, func(p payment.Payment) bool { return p.ID == asked.behind })
 		if at < 0 {
-			return nil, "", invalidCursor()
+			return nil, "", query.BadCursor()
 		}
 		found = found[at+1:]
 	}
-	if found, err = h.createdWithin(ctx, tenant, query, found); err != nil {
+	if found, err = h.createdWithin(ctx, tenant, asked, found); err != nil {
 		return nil, "", err
 	}
-	if query.State != "" {
-		found = slices.DeleteFunc(found, func(p payment.Payment) bool { return p.State != query.State })
+	if asked.State != "" {
+		found = slices.DeleteFunc(found, func(p payment.Payment) bool { return p.State != asked.State })
 	}
-	if len(found) > query.Limit {
-		found = found[:query.Limit]
-		next = cursorBehind(found[query.Limit-1].ID)
+	if len(found) > asked.Limit {
+		found = found[:asked.Limit]
+		next = cursorBehind(found[asked.Limit-1].ID)
 	}
 	return found, next, nil
 }
@@ -76,14 +77,14 @@ func (h *Handler) listOrder(
 // createdWithin keeps those of an order's payments that were claimed in the time
 // asked for.
 func (h *Handler) createdWithin(
-	ctx context.Context, tenant payment.TenantID, query listQuery, found []payment.Payment,
+	ctx context.Context, tenant payment.TenantID, asked listQuery, found []payment.Payment,
 ) ([]payment.Payment, error) {
-	if query.CreatedAfter.IsZero() && query.CreatedBefore.IsZero() {
+	if asked.CreatedAfter.IsZero() && asked.CreatedBefore.IsZero() {
 		return found, nil
 	}
 	page, err := h.claimedPage(ctx, tenant, payment.ListFilter{
-		OrderNumber: query.OrderNumber, CreatedAfter: query.CreatedAfter, CreatedBefore: query.CreatedBefore,
-		Limit: pageLimitMax,
+		OrderNumber: asked.OrderNumber, CreatedAfter: asked.CreatedAfter, CreatedBefore: asked.CreatedBefore,
+		Limit: query.LimitMax,
 	})
 	within := map[payment.ID]bool{}
 	for _, p := range page.Payments {

@@ -120,7 +120,7 @@ func TestList_aQueryThatIsNotUnderstoodIsRefused(t *testing.T) {
 		says   string
 	}{
 		"order_number=":                           {422, payment.CodeInvalid, "an order number must not be empty"},
-		"order_number=A&order_number=B":           {422, payment.CodeInvalid, `more than once "order_number"`},
+		"order_number=A&order_number=B":           {422, payment.CodeInvalid, "order_number is given more than once"},
 		"order_number=+A":                         {422, payment.CodeInvalid, "must not begin or end with white space"},
 		"order_number=A%00":                       {422, payment.CodeInvalid, "must not contain control characters"},
 		"order_number=%FF":                        {422, payment.CodeInvalid, "must be valid UTF-8"},

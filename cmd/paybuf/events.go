@@ -32,7 +32,7 @@ func newEvents() *cobra.Command {
 		Long: `Prints your tenant's feed of events, in the order in which they were written, and at
 the end, on standard error, the cursor to go on with: nothing is missed between two
 runs. With --json each line holds an event, in the bytes of a webhook, and the cursor
-to go on with once you have dealt with it.
+to go on with once you have dealt with it ("" for the first event).
 
 Exit codes: 0 printed, 1 Paybuf does not answer or refuses, 2 the flags must change,
 130 interrupted, as --follow always is.`,

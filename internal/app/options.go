@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 	"log/slog"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -106,10 +107,26 @@ func (o Options) check() error {
 	case o.has(RoleIngest) && o.Buffer.Durability != buffer.StreamOnly && o.Buffer.JournalDir == "":
 		return configError("the role ingest needs --journal-dir DIR, or --durability stream if the stream is replicated and synced")
 	}
+	if err := o.checkPublicURL(); err != nil {
+		return err
+	}
 	if err := o.checkSender(); err != nil {
 		return err
 	}
 	return o.Secrets.check()
+}
+
+// checkPublicURL refuses what status URLs cannot begin with.
+func (o Options) checkPublicURL() error {
+	if o.PublicURL == "" {
+		return nil
+	}
+	public, err := url.Parse(o.PublicURL)
+	if err != nil || public.Scheme != "http" && public.Scheme != "https" || public.Host == "" ||
+		public.User != nil || public.RawQuery != "" || public.Fragment != "" {
+		return configError("--public-url must be a URL such as https://pay.example, without a password, query or fragment")
+	}
+	return nil
 }
 
 func configError(detail string) error {

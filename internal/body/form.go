@@ -179,7 +179,8 @@ func (f *Form) Text(name string) (text string, given bool) {
 	return unquoted(value), true
 }
 
-// Texts gives an array of strings.
+// Texts gives an array of strings. An element that is none is refused, and is "" here,
+// so that the others can be looked at all the same.
 func (f *Form) Texts(name string) (texts []string, given bool) {
 	value, given := f.members[name]
 	if !given || !f.isKind("/"+name, "must be an array of strings", value, '[') {
@@ -193,10 +194,11 @@ func (f *Form) Texts(name string) (texts []string, given bool) {
 		if err != nil {
 			return nil, false
 		}
-		if !f.isKind("/"+name+"/"+strconv.Itoa(len(texts)), "must be a string", element, '"') {
-			return nil, false
+		text := ""
+		if f.isKind("/"+name+"/"+strconv.Itoa(len(texts)), "must be a string", element, '"') {
+			text = unquoted(element)
 		}
-		texts = append(texts, unquoted(element))
+		texts = append(texts, text)
 	}
 	return texts, true
 }

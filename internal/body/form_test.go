@@ -95,6 +95,7 @@ func TestForm_notesAllThatIsWrong(t *testing.T) {
 			"/url: must not be null", "/event_types: must not be null", "/overlap_seconds: must not be null",
 		},
 		`{"event_types":["a",null]}`: {"/event_types/1: must not be null"},
+		`{"event_types":[1,"a",{}]}`: {"/event_types/0: must be a string", "/event_types/2: must be a string"},
 		`{"event_types":[["a"]]}`:    {"/event_types/0: must be a string"},
 		`{"overlap_seconds":1e3}`:    {"/overlap_seconds: must be a whole number in plain digits, and not too large"},
 		`{"overlap_seconds":1.0}`:    {"/overlap_seconds: must be a whole number in plain digits, and not too large"},

@@ -45,10 +45,12 @@ type Reason struct {
 	Message string `json:"message"`
 }
 
-// EndpointList is the wire form of several endpoints.
+// EndpointList is the wire form of a tenant's endpoints. They fit on one page, so there
+// is never a next one; the member is there because other lists have it.
 type EndpointList struct {
-	Object string     `json:"object"` // "list"
-	Data   []Endpoint `json:"data"`
+	Object     string     `json:"object"` // "list"
+	Data       []Endpoint `json:"data"`
+	NextCursor *string    `json:"next_cursor"`
 }
 
 var endpointReasons = map[string]string{

@@ -100,6 +100,7 @@ func checkTypes(form *body.Form, types []string) {
 	for i, name := range types {
 		pointer := fmt.Sprintf("/%s/%d", eventTypesMember, i)
 		switch {
+		case form.Refused(pointer): // no text at all
 		case !slices.Contains(known, name):
 			form.Refuse(pointer, "is not a type of event"+meant(name, known))
 		case slices.Index(types, name) < i:

@@ -7,6 +7,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/paybuf/paybuf/internal/object"
+	"github.com/paybuf/paybuf/internal/query"
 	"github.com/paybuf/paybuf/payment"
 )
 
@@ -35,7 +36,7 @@ func (h *Handler) deliveries(w http.ResponseWriter, r *http.Request) {
 
 func (h *Handler) delivery(w http.ResponseWriter, r *http.Request) {
 	h.answer(w, r, func(ctx context.Context, tenant payment.TenantID) (reply, error) {
-		if _, err := parametersOf(r); err != nil {
+		if err := query.None(r.URL.RawQuery); err != nil {
 			return reply{}, err
 		}
 		ctx, cancel := h.bounded(ctx)

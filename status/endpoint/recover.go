@@ -15,7 +15,7 @@ func (h *Handler) recover(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return reply{}, err
 		}
-		if err := h.readNothing(w, r, sinceParameter, cursorParameter); err != nil {
+		if err := h.readNoBody(w, r); err != nil {
 			return reply{}, err
 		}
 		ctx, cancel := h.bounded(ctx)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/paybuf/paybuf/internal/body"
 	"github.com/paybuf/paybuf/internal/object"
+	"github.com/paybuf/paybuf/internal/query"
 	"github.com/paybuf/paybuf/payment"
 )
 
@@ -67,7 +68,7 @@ func newEndpoint(tenant payment.TenantID, change payment.EndpointChange) payment
 
 func (h *Handler) list(w http.ResponseWriter, r *http.Request) {
 	h.answer(w, r, func(ctx context.Context, tenant payment.TenantID) (reply, error) {
-		if _, err := parametersOf(r); err != nil {
+		if err := query.None(r.URL.RawQuery); err != nil {
 			return reply{}, err
 		}
 		ctx, cancel := h.bounded(ctx)
@@ -79,7 +80,7 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request) {
 
 func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
 	h.answer(w, r, func(ctx context.Context, tenant payment.TenantID) (reply, error) {
-		if _, err := parametersOf(r); err != nil {
+		if err := query.None(r.URL.RawQuery); err != nil {
 			return reply{}, err
 		}
 		ctx, cancel := h.bounded(ctx)
@@ -123,7 +124,7 @@ func (h *Handler) remove(w http.ResponseWriter, r *http.Request) {
 
 // readForm takes a body in, and refuses a query.
 func (h *Handler) readForm(w http.ResponseWriter, r *http.Request, what string, members ...string) (*body.Form, error) {
-	if _, err := parametersOf(r); err != nil {
+	if err := query.None(r.URL.RawQuery); err != nil {
 		return nil, err
 	}
 	return body.ReadForm(w, r, body.FormShape{
@@ -131,12 +132,16 @@ func (h *Handler) readForm(w http.ResponseWriter, r *http.Request, what string, 
 	})
 }
 
-// readNothing takes in what says no more than the path and a query of these
-// parameters: no body, or an empty object.
-func (h *Handler) readNothing(w http.ResponseWriter, r *http.Request, parameters ...string) error {
-	if _, err := parametersOf(r, parameters...); err != nil {
+// readNothing takes in what says no more than the path: no query, and no body.
+func (h *Handler) readNothing(w http.ResponseWriter, r *http.Request) error {
+	if err := query.None(r.URL.RawQuery); err != nil {
 		return err
 	}
+	return h.readNoBody(w, r)
+}
+
+// readNoBody takes in no body, or an empty object.
+func (h *Handler) readNoBody(w http.ResponseWriter, r *http.Request) error {
 	form, err := body.ReadForm(w, r, body.FormShape{
 		What: "this request, which needs no body", BytesMax: bodyBytesMax, Timeout: h.cfg.BodyTimeout, MayBeEmpty: true,
 	})

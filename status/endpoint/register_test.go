@@ -139,11 +139,15 @@ func TestCreate_namesAllThatMustChange(t *testing.T) {
 			"/statas is not a member of a webhook endpoint", "/url must be a string", "/description must be a string",
 			"/event_types must be an array of strings", "/secret must be a string",
 		},
-		`{"url":"` + shopURL + `","url":"` + shopURL + `"}`:                                 {"/url is given more than once"},
-		`{"url":"` + shopURL + `","description":"` + strings.Repeat("x", 1001) + `"}`:       {"/description must be at most 1000 bytes"},
-		`{"url":"` + shopURL + `","description":"a\u0000b"}`:                                {"/description must not contain control characters"},
-		`{"url":"` + shopURL + `","event_types":["payment.paying","payment.paying"]}`:       {"/event_types/1 is there already"},
-		`{"url":"` + shopURL + `","event_types":["payment.paying","payment.succeded"]}`:     {`/event_types/1 is not a type of event; did you mean "payment.succeeded"?`},
+		`{"url":"` + shopURL + `","url":"` + shopURL + `"}`:                             {"/url is given more than once"},
+		`{"url":"` + shopURL + `","description":"` + strings.Repeat("x", 1001) + `"}`:   {"/description must be at most 1000 bytes"},
+		`{"url":"` + shopURL + `","description":"a\u0000b"}`:                            {"/description must not contain control characters"},
+		`{"url":"` + shopURL + `","event_types":["payment.paying","payment.paying"]}`:   {"/event_types/1 is there already"},
+		`{"url":"` + shopURL + `","event_types":["payment.paying","payment.succeded"]}`: {`/event_types/1 is not a type of event; did you mean "payment.succeeded"?`},
+		`{"url":"` + shopURL + `","event_types":[3,"payment.succeded","payment.paying","payment.paying"]}`: {
+			"/event_types/0 must be a string", `/event_types/1 is not a type of event; did you mean "payment.succeeded"?`,
+			"/event_types/3 is there already",
+		},
 		`{"url":"` + shopURL + `","event_types":[null]}`:                                    {"/event_types/0 must not be null"},
 		`{"url":"` + shopURL + `","status":"enabled"}`:                                      {"/status is not a member of a webhook endpoint"},
 		`{"url":"` + shopURL + `","secret":"` + short + `"}`:                                {secretRule},
@@ -216,7 +220,7 @@ func TestCreate_hasALimitAlsoAtOnce(t *testing.T) {
 func TestList_hasTheOldestFirst(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
-	if got := s.get(object.EndpointCollectionPath).want(200, nil); got.body != `{"object":"list","data":[]}` {
+	if got := s.get(object.EndpointCollectionPath).want(200, nil); got.body != `{"object":"list","data":[],"next_cursor":null}` {
 		t.Errorf("got %s", got.body)
 	}
 	first, second := s.create(), s.create()

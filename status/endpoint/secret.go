@@ -12,6 +12,7 @@ import (
 
 	"github.com/paybuf/paybuf/internal/body"
 	"github.com/paybuf/paybuf/internal/object"
+	"github.com/paybuf/paybuf/internal/query"
 	"github.com/paybuf/paybuf/payment"
 )
 
@@ -106,7 +107,7 @@ func (h *Handler) rotate(w http.ResponseWriter, r *http.Request) {
 
 // readRotation takes in a body that may be left out.
 func (h *Handler) readRotation(w http.ResponseWriter, r *http.Request) (*body.Form, error) {
-	if _, err := parametersOf(r); err != nil {
+	if err := query.None(r.URL.RawQuery); err != nil {
 		return nil, err
 	}
 	return body.ReadForm(w, r, body.FormShape{

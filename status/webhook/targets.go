@@ -80,7 +80,7 @@ func (t Targets) hostObjection(host string) string {
 		return ""
 	}
 	if t.guardian().SafeAddr(address) != nil {
-		return fmt.Sprintf("must not be about %s: it is no public address", name)
+		return fmt.Sprintf("must not name %s: it is no public address", name)
 	}
 	return ""
 }
