@@ -122,6 +122,32 @@ func TestCommitted_isNotToldOfWhatDidNotCommit(t *testing.T) {
 	to.want(t, "what failed")
 }
 
+func TestPaymentsOf_givesEachTenantItsOwn(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	first, second := l.claim(order(t, "A-1"))[0], l.claim(order(t, "A-2"))[0]
+	ids := []payment.ID{second.ID, order(t, "A-3").ID, first.ID, first.ID, first.ID}
+	found, err := l.PaymentsOf(t.Context(), []payment.TenantID{tenant, tenant, tenant, "other", tenant}, ids)
+	if err != nil || len(found) != len(ids) {
+		t.Fatalf("got %d: %v", len(found), err)
+	}
+	for i, id := range ids {
+		switch p := found[i]; {
+		case i == 1 || i == 3:
+			if p != nil {
+				t.Errorf("%s of another tenant, or of none, is %+v", id, p)
+			}
+		case p == nil || p.ID != id || p.Tenant != tenant:
+			t.Errorf("%s is %+v", id, p)
+		}
+	}
+	for _, ids := range [][]payment.ID{make([]payment.ID, 1), make([]payment.ID, postgres.BatchMax+1)} {
+		if _, err := l.PaymentsOf(t.Context(), nil, ids); err == nil {
+			t.Errorf("%d ids without tenants are taken", len(ids))
+		}
+	}
+}
+
 func TestPaymentsByID_readsThoseThatExist(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)

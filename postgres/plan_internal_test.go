@@ -79,6 +79,7 @@ func TestReads_goByTheirIndexes(t *testing.T) {
 		indexes []string
 	}{
 		"a payment and its next": {paymentSQL, []any{"pay_7", "shop"}, []string{"payments_pkey", "payments_order_key"}},
+		"payments of tenants":    {paymentsOfSQL, []any{[]string{"pay_7", "pay_8"}, []string{"shop", "shop"}}, []string{"payments_pkey", "payments_order_key"}},
 		"any tenant's":           {paymentForOperatorSQL, []any{"pay_7"}, []string{"payments_pkey", "payments_order_key"}},
 		"an order's":             {paymentsByOrderSQL, []any{"shop", "7", 10}, []string{"payments_order_key"}},
 		"the parked":             {listParkedSQL, []any{10}, []string{"payments_parked"}},

@@ -55,11 +55,9 @@ type question struct {
 func (h *Handler) await(w http.ResponseWriter, r *http.Request, q *question, began time.Time) (parked bool, err error) {
 	wish := prefer.Of(r.Header).Wait
 	if wish == 0 || h.cfg.Waiting == nil {
-		found, err := h.payment(r.Context(), q.tenant, q.id)
-		q.found = &found
-		return false, err
+		return false, h.look(r.Context(), q)
 	}
-	if q.found, err = h.paymentApart(r.Context(), q.tenant, q.id); err != nil {
+	if err := h.look(r.Context(), q); err != nil {
 		return false, err
 	}
 	q.tags = r.Header["If-None-Match"]
@@ -122,23 +120,8 @@ func (q *question) enough() bool {
 	return !noneMatch(q.tags, object.ETag(*q.found))
 }
 
-// paymentApart is payment on a goroutine of its own. A goroutine keeps the stack that
-// its deepest call needed for as long as it waits, and a database's calls are deep:
-// they would double what each of many waiting requests takes that cannot be parked.
-func (h *Handler) paymentApart(
-	ctx context.Context, tenant payment.TenantID, id payment.ID,
-) (found *payment.Payment, err error) {
-	var broken any
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer func() { broken = recover() }()
-		p, missing := h.payment(ctx, tenant, id)
-		found, err = &p, missing
-	}()
-	<-done
-	if broken != nil {
-		panic(broken) // for whoever would have seen it
-	}
-	return found, err
+func (h *Handler) look(ctx context.Context, q *question) error {
+	found, err := h.payment(ctx, q.tenant, q.id)
+	q.found = &found
+	return err
 }

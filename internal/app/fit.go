@@ -39,7 +39,8 @@ var (
 	_ processor.Payer      = (*stripepayer.Payer)(nil)
 	_ processor.Voider     = (*httppayer.Payer)(nil)
 	_ processor.Voider     = (*simulator.Engine)(nil)
-	_ status.Reader        = (*postgres.DB)(nil)
+	_ status.Reader        = statusReader{}
+	_ await.OwnReader      = (*postgres.DB)(nil)
 	_ status.Backlog       = (*buffer.Buffer)(nil)
 	_ status.Waiting       = (*await.Hub)(nil)
 	_ status.Parking       = (*parking.Lot)(nil)

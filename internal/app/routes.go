@@ -38,7 +38,7 @@ func (a *App) clientRoutes() http.Handler {
 	}
 	if a.opts.has(RoleStatus) {
 		cfg := status.Config{PublicURL: a.opts.PublicURL, Waiting: a.hub, Parking: a.lot, Queue: a.buffer, Finals: a.finals}
-		payments := status.New(a.db, a.buffer, a.guard, a.idKey, cfg)
+		payments := status.New(newStatusReader(a.db), a.buffer, a.guard, a.idKey, cfg)
 		payments.Routes(r)
 		status.NewEvents(payments, a.db, status.EventsConfig{Stopping: a.closing, Alarm: a.hub}).Routes(r)
 		status.NewBatches(a.db, a.buffer, a.guard, a.idKey, cfg).Routes(r)

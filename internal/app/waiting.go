@@ -8,6 +8,7 @@ import (
 
 	"github.com/paybuf/paybuf/internal/parking"
 	"github.com/paybuf/paybuf/payment"
+	"github.com/paybuf/paybuf/postgres"
 	"github.com/paybuf/paybuf/status"
 	"github.com/paybuf/paybuf/status/await"
 )
@@ -58,3 +59,19 @@ func (a *App) releaseWaiting(ctx context.Context) {
 }
 
 var errAnswersSlow = errors.New("answering those who wait took too long")
+
+// statusReader is the ledger, but that those who ask for a payment at the same time
+// share a statement.
+type statusReader struct {
+	*postgres.DB
+	together *await.Together
+}
+
+func newStatusReader(db *postgres.DB) statusReader {
+	return statusReader{DB: db, together: await.NewTogether(db)}
+}
+
+// Payment finds a tenant's payment as the ledger does.
+func (r statusReader) Payment(ctx context.Context, tenant payment.TenantID, id payment.ID) (payment.Payment, error) {
+	return r.together.Payment(ctx, tenant, id)
+}
