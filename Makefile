@@ -53,7 +53,7 @@ test: setup ## Run all tests
 race: setup ## Run all tests under the race detector
 	$(GO) test -race $(RACE)
 
-# The trials of webhooks wait for pauses and leases most of the time, and do so together.
+# Many trials wait for pauses, leases and slow payers most of the time, and do so together.
 TOGETHER := -parallel 3
 
 # The reference library that webhooks are verified with besides Go's.
