@@ -53,6 +53,9 @@ test: setup ## Run all tests
 race: setup ## Run all tests under the race detector
 	$(GO) test -race $(RACE)
 
+# Many trials wait for pauses, leases and slow payers most of the time, and do so together.
+TOGETHER := -parallel 3
+
 # The reference library that webhooks are verified with besides Go's.
 VERIFIER := internal/trial/verify/node_modules/.package-lock.json
 $(VERIFIER): internal/trial/verify/package-lock.json
@@ -61,7 +64,7 @@ $(VERIFIER): internal/trial/verify/package-lock.json
 
 .PHONY: trial
 trial: setup $(VERIFIER) ## Send a real file to the real program, with a hostile payer and kill -9
-	PAYBUF_TRIAL_CSV=$(PAYBUF_TRIAL_CSV) $(GO) test -tags trial -count=1 -v -timeout 30m ./internal/trial
+	PAYBUF_TRIAL_CSV=$(PAYBUF_TRIAL_CSV) $(GO) test -tags trial -count=1 -v -timeout 30m $(TOGETHER) ./internal/trial
 
 .PHONY: model
 model: setup ## Play MODEL drawn interleavings of the processor, and some against Postgres
@@ -71,7 +74,7 @@ model: setup ## Play MODEL drawn interleavings of the processor, and some agains
 .PHONY: crash
 crash: setup $(VERIFIER) ## Kill everything everywhere and count the charges (CRASH=long, CRASH_TIME=2h; with a file the trial too)
 	$(GO) test -tags 'trial crash' -count=1 ./internal/fault
-	PAYBUF_TRIAL_CSV=$(PAYBUF_TRIAL_CSV) $(GO) test -tags 'trial crash' -count=1 -v -timeout $(if $(filter 0s,$(CRASH_TIME)),40m,72h) \
+	PAYBUF_TRIAL_CSV=$(PAYBUF_TRIAL_CSV) $(GO) test -tags 'trial crash' -count=1 -v $(TOGETHER) -timeout $(if $(filter 0s,$(CRASH_TIME)),40m,72h) \
 		$(if $(PAYBUF_TRIAL_CSV),,-run TestCrash) ./internal/trial -crash.time $(CRASH_TIME)
 
 .PHONY: crash-mutations

@@ -120,7 +120,17 @@ func TestCancel_withoutPostgresOrTheStreamIsNotKnown(t *testing.T) {
 	c := in.client(in.start(app.RoleIngest, app.RoleStatus), "acme")
 	accepted := c.accept("A-1", 100)
 	in.broker.stop()
-	for _, got := range []answer{c.cancel(accepted.shown.ID), c.cancelOrder("A-1")} {
+	asked := make(chan answer, 2) // at once: each takes the time that the stream has
+	for path, body := range map[string]string{
+		"/v1/payments/" + string(accepted.shown.ID) + "/cancel": "", "/v1/payments/cancel": `{"order_number":"A-1"}`,
+	} {
+		go func() {
+			got, _ := c.try(http.MethodPost, path, body, "Content-Type: application/json")
+			asked <- got
+		}()
+	}
+	for range cap(asked) {
+		got := <-asked
 		equal(t, "status", got.status, http.StatusServiceUnavailable)
 		equal(t, "Retry-After is missing", got.header.Get("Retry-After") == "", false)
 	}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -33,7 +34,7 @@ func (a *App) startKeySync(context.Context) error {
 }
 
 func (a *App) keySyncLoop(ctx context.Context) {
-	ticker := time.NewTicker(keySyncInterval)
+	ticker := time.NewTicker(cmp.Or(a.opts.KeySync, keySyncInterval))
 	defer ticker.Stop()
 	for {
 		if err := a.syncKeys(ctx); err != nil && ctx.Err() == nil {

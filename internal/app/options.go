@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/paybuf/paybuf/buffer"
 	"github.com/paybuf/paybuf/internal/sealed"
@@ -70,6 +71,7 @@ type Options struct {
 	StatementURL string // of the payer, or a path below PayerURL; "" if none is fetched
 
 	Secrets Secrets
+	KeySync time.Duration // how often API keys are copied to where intake reads them; 5 s if 0
 	// WebhookKeys seal the secrets of webhooks; see SetWebhookKeys. Without any, no
 	// endpoint can be made.
 	WebhookKeys sealed.Keys

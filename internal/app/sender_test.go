@@ -135,7 +135,9 @@ func (c *caller) listen(to *consumer) payment.ID {
 func TestWebhooks_everyFinalStateIsDeliveredSignedAndInOrder(t *testing.T) {
 	t.Parallel()
 	in := install(t)
-	p := in.startWith(in.senders(drawWebhookKey(t, "one"), app.Roles()...))
+	opts := in.senders(drawWebhookKey(t, "one"), app.Roles()...)
+	opts.Webhook.Schedule = []time.Duration{0, 300 * time.Millisecond, time.Minute}
+	p := in.startWith(opts)
 	p.awaitReady("")
 	equal(t, "readiness of the role webhook", p.ready(app.RoleWebhook), http.StatusOK)
 	c, consumer := in.client(p, "acme"), newConsumer(t)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/paybuf/paybuf/internal/access"
+	"github.com/paybuf/paybuf/internal/app"
 	"github.com/paybuf/paybuf/payment"
 )
 
@@ -77,9 +78,13 @@ func other(letter byte) string {
 // both carry it on.
 func TestKey_madeWithoutNATSWorksWithinTheSync(t *testing.T) {
 	t.Parallel()
-	const syncMax = 5*time.Second + 5*time.Second // the interval, and a slow machine's own time
+	const interval = 500 * time.Millisecond
+	const syncMax = interval + 5*time.Second // and a slow machine's own time
 	in := install(t)
-	p := in.start()
+	opts := in.options(app.Roles()...)
+	opts.KeySync = interval
+	p := in.startWith(opts)
+	p.awaitReady("")
 	admin := in.admin(false)
 	if _, err := admin.CreateTenant(t.Context(), "acme", "Acme"); err != nil {
 		t.Fatal(err)

@@ -23,7 +23,7 @@ import (
 )
 
 // referenceTime limits the other reference library's look at a spool.
-const referenceTime = 3 * time.Minute
+const referenceTime = 5 * time.Minute
 
 // referenced is what verify.mjs prints.
 type referenced struct {

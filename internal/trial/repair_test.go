@@ -74,6 +74,7 @@ func TestRepair_damagedStreamLosesNoPaymentAndDoublesNone(t *testing.T) {
 	file := dataFile(t)
 	for _, damage := range damages {
 		t.Run(damage.name, func(t *testing.T) {
+			t.Parallel() // it waits for a slow payer most of the time
 			want := expect(t, file, perPart)
 			// A slow payer, so that a backlog waits in the stream when it is damaged.
 			in := install(t, []string{"--latency", "100ms"}, []string{

@@ -5,6 +5,7 @@ package trial
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -173,8 +174,9 @@ func TestFile_hostilePayerAndKillsChargeEachOrderOnce(t *testing.T) {
 		{"payer that ignores idempotency keys", []string{"--ignore-keys", "--latency", "5ms", "--late", "0.1", "--late-for", "1s"}},
 	} {
 		t.Run(payer.name, func(t *testing.T) {
+			t.Parallel() // it waits for time-outs and leases most of the time
 			want := expect(t, file, perPart)
-			in := install(t, append(payer.flags, hostile...), []string{
+			in := install(t, slices.Concat(payer.flags, hostile), []string{
 				"--pay-timeout", "2s", "--lease", "6s", "--payer-visibility-delay", "2s", "--retry-max", "5s",
 				"--log-level", "error",
 			})

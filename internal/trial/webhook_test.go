@@ -3,11 +3,9 @@
 package trial
 
 import (
-	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -15,27 +13,8 @@ import (
 	"github.com/paybuf/paybuf/payment"
 )
 
-// webhookRows is how many rows of the file the trial of webhooks sends, so that the
-// other reference library has verified all forgeries within seconds.
-const webhookRows = 2000
-
 // rotationOverlap is longer than the trial.
 const rotationOverlap = time.Hour
-
-// head is the beginning of a CSV file, with its header.
-func head(t *testing.T, file string, rows int) string {
-	t.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := bytes.SplitAfter(text, []byte("\n"))
-	part := filepath.Join(t.TempDir(), "head.csv")
-	if err := os.WriteFile(part, slices.Concat(lines[:min(rows+1, len(lines))]...), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return part
-}
 
 // desk is the way of dev's own tenant.
 func (in *installation) desk() desk { return desk{url: "http://" + in.address, dir: in.dir} }
@@ -72,7 +51,7 @@ func (in *installation) succeeded(t *testing.T, want expectation) map[payment.ID
 
 func TestWebhooks_everyFinalStateIsDeliveredAndVerifies(t *testing.T) {
 	t.Parallel()
-	file := head(t, dataFile(t), webhookRows)
+	file := dataFile(t)
 	want := expect(t, file, perPart)
 	orders := int64(len(want.orders))
 	in := install(t, hostile, []string{

@@ -22,17 +22,21 @@ var errSlow = errors.New("the cancellation was not through in time")
 // must leave.
 func (h *Handler) enter(ctx context.Context) (bounded context.Context, leave func(), err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, h.cfg.Timeout, errSlow)
+	leave = func() { <-h.places; cancel() }
 	select {
 	case h.places <- struct{}{}:
-		return ctx, func() { <-h.places; cancel() }, nil
-	case <-ctx.Done():
-		defer cancel()
-		return nil, nil, &payment.Error{
-			Code:       payment.CodeUnavailable,
-			Detail:     "too many cancellations are under way and nothing was canceled; send it again",
-			RetryAfter: retryAfter,
-			Cause:      context.Cause(ctx),
+		if ctx.Err() == nil {
+			return ctx, leave, nil
 		}
+		leave() // it came with the end of the time, and nobody is asked any more
+	case <-ctx.Done():
+		cancel()
+	}
+	return nil, nil, &payment.Error{
+		Code:       payment.CodeUnavailable,
+		Detail:     "too many cancellations are under way and nothing was canceled; send it again",
+		RetryAfter: retryAfter,
+		Cause:      context.Cause(ctx),
 	}
 }
 

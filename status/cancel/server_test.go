@@ -31,10 +31,11 @@ type world struct {
 	waiting map[payment.ID]payment.Request
 
 	ledgerDown, backlogDown bool
-	readDown                bool // of the ledger, only single payments
-	hang                    bool
-	inLedger, most          int    // calls of Cancel
-	afterPeek               func() // what happens elsewhere meanwhile, if not nil
+	readDown                bool          // of the ledger, only single payments
+	hang                    bool          // until the caller's time is over
+	release                 chan struct{} // if not nil, until it is closed too
+	inLedger, most          int           // calls of Cancel
+	afterPeek               func()        // what happens elsewhere meanwhile, if not nil
 }
 
 func (w *world) Cancel(ctx context.Context, c payment.Cancellation) (payment.Payment, error) {
@@ -42,6 +43,9 @@ func (w *world) Cancel(ctx context.Context, c payment.Cancellation) (payment.Pay
 	defer w.count(-1)
 	if w.hang {
 		<-ctx.Done()
+		if w.release != nil {
+			<-w.release
+		}
 		return payment.Payment{}, ctx.Err()
 	}
 	w.mu.Lock()

@@ -25,6 +25,20 @@ func (s *service) recovery(e object.Endpoint, since string) object.Recovery {
 	return shown
 }
 
+// recoverToEnd goes on where each answer says, as clients do: a slow machine gets less
+// done in a request's time.
+func (s *service) recoverToEnd(e object.Endpoint, since string) (queued int) {
+	s.t.Helper()
+	for query := since; ; {
+		got := s.recovery(e, query)
+		queued += got.Queued
+		if got.NextCursor == nil {
+			return queued
+		}
+		query = since + "&cursor=" + *got.NextCursor
+	}
+}
+
 func TestRecover_queuesWhatIsDeadAndWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
@@ -105,11 +119,11 @@ func TestRecover_aGapInALongFeed(t *testing.T) {
 	}
 	e := s.create()
 	since := time.Now().Add(-10*time.Hour - 30*time.Minute).UTC().Format(time.RFC3339)
-	if got := s.recovery(e, since); got.Queued != 10*500 || got.NextCursor != nil {
-		t.Errorf("got %+v", got)
+	if queued := s.recoverToEnd(e, since); queued != 10*500 {
+		t.Errorf("%d are queued", queued)
 	}
-	if got := s.recovery(e, longAgo); got.Queued != 10*500 || got.NextCursor != nil {
-		t.Errorf("the rest: %+v", got)
+	if queued := s.recoverToEnd(e, longAgo); queued != 10*500 {
+		t.Errorf("of the rest %d are queued", queued)
 	}
 	if rows := s.query("SELECT count(DISTINCT sequence) || ' ' || count(*) FROM webhook_deliveries WHERE state = 'waiting'")[0]; rows != "10000 10000" {
 		t.Errorf("there are %s", rows)
