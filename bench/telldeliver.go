@@ -119,18 +119,19 @@ func (k *hooks) registerOne(ctx context.Context, key, url string) error {
 
 // sent is what came of one run of deliveries.
 type sent struct {
-	deliveries int64 // to those that answer
+	deliveries int64 // that count
 	took       time.Duration
 	tally      consumer.Tally
 	meter      stageMeter
 }
 
 // send has a process with the role webhook deliver everything that is kept, and waits until
-// it has; only to those that answer, if one endpoint hangs.
-func (k *hooks) send(ctx context.Context, hangs bool) (sent, error) {
-	exceptURL, hangingPath := "", ""
+// it has. Deliveries to exceptURL are not waited for and not counted; it hangs, if an
+// endpoint is to.
+func (k *hooks) send(ctx context.Context, exceptURL string, hangs bool) (sent, error) {
+	hangingPath := ""
 	if hangs {
-		exceptURL, hangingPath = k.url(0), consumer.HookPath(0)
+		hangingPath = consumer.HookPath(0)
 	}
 	if err := errors.Join(k.outbox.Restore(ctx, dueIn), k.teller.Reset(ctx, hangingPath)); err != nil {
 		return sent{}, err
@@ -211,7 +212,7 @@ func (b *bench) deliver(ctx context.Context, h *house, t *report.Telling) (err e
 	if err := k.outbox.Keep(ctx); err != nil {
 		return err
 	}
-	done, err := k.send(ctx, false)
+	done, err := k.send(ctx, "", false)
 	if err != nil {
 		return err
 	}

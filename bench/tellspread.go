@@ -8,8 +8,9 @@ import (
 	"github.com/paybuf/paybuf/bench/report"
 )
 
-// spreadRoundsMax bounds how often it is repeated.
-const spreadRoundsMax = 2
+// spreadRoundsMax bounds how often it is repeated: more often than other runs, since
+// each is short and two of them differ by more than what is looked for.
+const spreadRoundsMax = 5
 
 // spreadOverFew measures what an endpoint that hangs takes from the others, most of which
 // are of its own tenant or of one other.
@@ -50,7 +51,7 @@ func (b *bench) spread(ctx context.Context, h *house, t *report.Telling, keys ..
 	if err := k.outbox.Keep(ctx); err != nil {
 		return err
 	}
-	for round := range min(b.opts.rounds, spreadRoundsMax) {
+	for round := range min(2*b.opts.rounds-1, spreadRoundsMax) {
 		for turn := range 2 {
 			run := report.Fairness{Tenants: len(keys), Endpoints: b.opts.tell.endpoints, Round: round, Hangs: (round+turn)%2 == 0}
 			if err := b.spreadOnce(ctx, k, &run); err != nil {
@@ -63,7 +64,7 @@ func (b *bench) spread(ctx context.Context, h *house, t *report.Telling, keys ..
 }
 
 func (b *bench) spreadOnce(ctx context.Context, k *hooks, run *report.Fairness) error {
-	done, err := k.send(ctx, run.Hangs)
+	done, err := k.send(ctx, k.url(0), run.Hangs) // the others are counted, in both cases
 	if err != nil {
 		return err
 	}
